@@ -1,0 +1,63 @@
+"""The table of commands, and what becomes of an error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from icr.cli.output import answer, say
+from icr.errors import InputError
+from icr.version import __version__
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 3
+
+app = typer.Typer(
+    name="icr",
+    help="Train detectors to find a small thing inside a larger one, and measure whether it helped.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    if version:
+        answer(f"icr {__version__}")
+        raise typer.Exit()
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command line and return its exit status."""
+    try:
+        status = app(list(args), prog_name="icr", standalone_mode=False)
+    except InputError as error:
+        say(f"icr: {' '.join(str(error).split())}")
+        return BAD_INPUT
+    except typer.TyperException as error:
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        say(f"icr: {' '.join(message.split())} (icr {_command_of(args)}--help shows the usage)")
+        return BAD_INPUT
+    except (KeyboardInterrupt, typer.Abort):
+        status = 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return DONE
+    if status == 130:
+        say("icr: interrupted; finished work is kept")
+        return INTERRUPTED
+    return status if isinstance(status, int) else DONE
+
+
+def _command_of(args: Sequence[str]) -> str:
+    """The command words at the front of a command line, each followed by a blank."""
+    words: list[str] = []
+    for arg in args:
+        if arg.startswith("-") or len(words) == 2 or (words and words[0] != "data"):
+            break
+        words.append(arg)
+    return "".join(f"{word} " for word in words)

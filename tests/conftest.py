@@ -1,0 +1,19 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def oid_car_plate() -> Path:
+    """The folder of 200 real photographs; it is not part of the repository, so a test that needs it skips without it."""
+    folder = Path(os.environ.get("ICR_TEST_DATA", REPOSITORY.parent / "shared" / "data")) / "oid-car-plate"
+    if not folder.is_dir():
+        pytest.skip(f"the real photographs are absent: {folder} (ICR_TEST_DATA names the folder that holds oid-car-plate)")
+    return folder
