@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from icr.cli import data
 from icr.cli.output import answer, say
 from icr.errors import InputError
 from icr.version import __version__
@@ -29,6 +30,9 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
     if version:
         answer(f"icr {__version__}")
         raise typer.Exit()
+
+
+app.add_typer(data.app)
 
 
 def run(args: Sequence[str]) -> int:
