@@ -1,6 +1,7 @@
 """icr: train detectors to find a small child object inside a larger parent, with the Inter-Class Relational loss.
 
-Every name loads on first use, so that ``import icr`` costs nothing and the command line answers before PyTorch is in memory.
+Every name loads on first use, so that ``import icr`` costs nothing and the command line answers before PyTorch is in
+memory.
 """
 
 from __future__ import annotations

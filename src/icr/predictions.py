@@ -43,7 +43,7 @@ class Predictor(Protocol):
     ) -> Iterator[Predictions]:
         """Find objects in pictures (paths, or RGB arrays of (height, width, 3)), in order, lazily.
 
-        `imgsz` None means the size the detector was trained at; `iou` is the threshold of non-maximum suppression, ignored
-        by detectors that have none.
+        `imgsz` None means the size the detector was trained at; `iou` is the threshold of non-maximum suppression,
+        ignored by detectors that have none.
         """
         ...

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from icr.cli import data
+from icr.cli import data, train
 from icr.cli.output import answer, say
 from icr.errors import InputError
 from icr.version import __version__
@@ -32,6 +32,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit()
 
 
+app.command("train")(train.train)
 app.add_typer(data.app)
 
 

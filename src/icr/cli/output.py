@@ -12,7 +12,7 @@ from typing import Any
 
 @contextmanager
 def chatter_on_stderr() -> Iterator[None]:
-    """Send to stderr whatever is written to stdout meanwhile, by Python or by C code, so that stdout holds the answer alone."""
+    """Send to stderr whatever Python or C code writes to stdout meanwhile, so that stdout holds the answer alone."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)

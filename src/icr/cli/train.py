@@ -1,0 +1,99 @@
+"""`icr train`: one detector, with the ICR loss or without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from icr.errors import InputError
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="A data.yaml, a COCO JSON, or a folder in a known format.")],
+    model: Annotated[str, typer.Option(help="A detector's name (yolo11n), or a .pt or .yaml file.")],
+    relation: Annotated[
+        list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")
+    ] = None,
+    base: Annotated[str, typer.Option(help="The IoU-family loss that ICR multiplies.")] = "ciou",
+    weight: Annotated[float | None, typer.Option(help="λ of the ICR loss; 2.5 unless the data says otherwise.")] = None,
+    form: Annotated[str, typer.Option(help="product, sum, step or power.")] = "product",
+    icr: Annotated[
+        bool, typer.Option("--icr/--no-icr", help="Without it the engine's own loss is used, untouched.")
+    ] = True,
+    out: Annotated[Path | None, typer.Option(help="The run folder; new. Default: runs/DATA-MODEL-icr-seed0.")] = None,
+    imgsz: Annotated[int, typer.Option(help="Side of the square input, pixels.")] = 640,
+    epochs: Annotated[int, typer.Option(help="Passes over the training pictures.")] = 100,
+    batch: Annotated[int, typer.Option(help="Pictures a step.")] = 16,
+    device: Annotated[str | None, typer.Option(help="cpu, 0 or 0,1; the first GPU if there is one.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the weights and of the order and augmentation of the data.")] = 0,
+    workers: Annotated[int, typer.Option(help="Processes that load pictures.")] = 2,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, passed to the engine; may be repeated.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a killed run.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the metrics as one JSON object.")] = False,
+) -> None:
+    """Train a detector on DATA, evaluate it, and leave both in a run folder.
+
+    Example: icr train plates/data.yaml --relation plate:vehicle --model yolo11n --epochs 100
+    """
+    from icr import training
+    from icr.cli.output import answer, answer_json, chatter_on_stderr, say
+
+    with chatter_on_stderr():
+        evaluation = training.train(
+            data,
+            model=model,
+            relation=relation or (),
+            weight=weight,
+            out=out,
+            resume=resume,
+            say=say,
+            base=base,
+            form=form,
+            icr=icr,
+            imgsz=imgsz,
+            epochs=epochs,
+            batch=batch,
+            device=device or _first_device(),
+            seed=seed,
+            workers=workers,
+            overrides=read_overrides(set_ or []),
+        )
+    folder = out or training.default_out(data, model, icr, seed)
+    if json:
+        answer_json({"run": str(folder), **evaluation.as_json()})
+        return
+    answer(evaluation.as_table())
+    say(f"the run is in {folder}; next: icr predict {folder}/weights/best.pt PICTURES")
+
+
+def read_overrides(pairs: list[str]) -> dict[str, Any]:
+    """Read `key=value` settings; values are YAML, so numbers, true and lists mean what they look like.
+
+    Example:
+        >>> read_overrides(["lr0=0.01", "optimizer=SGD", "mosaic=0"])
+        {'lr0': 0.01, 'optimizer': 'SGD', 'mosaic': 0}
+    """
+    import yaml
+
+    settings = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not (key and equals):
+            raise InputError(f"--set {pair}: expected key=value, such as --set lr0=0.01")
+        try:
+            settings[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise InputError(
+                f"--set {pair}: the value cannot be read; quote it, such as --set 'name=\"a: b\"'"
+            ) from None
+    return settings
+
+
+def _first_device() -> str:
+    import torch
+
+    return "0" if torch.cuda.is_available() else "cpu"

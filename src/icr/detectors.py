@@ -1,0 +1,112 @@
+"""The registry of detectors: which engine trains a model of that name, under which licence."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
+from icr.errors import InputError, nearest
+from icr.predictions import Predictor
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A detector that can be trained here.
+
+    Attributes:
+        name: what ``--model`` takes.
+        engine: the package under `icr` that trains it.
+        licence: of the engine's code.
+        paper: the row of the paper's Table 2 that it stands for, if any.
+    """
+
+    name: str
+    engine: str
+    licence: str
+    paper: str | None = None
+
+
+_FAMILIES = {
+    "yolov8": "nsmlx",
+    "yolov9": "tsmce",
+    "yolov10": "nsmblx",
+    "yolo11": "nsmlx",
+    "yolo12": "nsmlx",
+    "yolo26": "nsmlx",
+}
+_PAPER_ROWS = {"yolo11n": "YOLOv11-T", "yolo12n": "YOLOv12-T"}
+
+DETECTORS = {
+    f"{family}{size}": Detector(f"{family}{size}", "ultralytics", "AGPL-3.0", _PAPER_ROWS.get(f"{family}{size}"))
+    for family, sizes in _FAMILIES.items()
+    for size in sizes
+}
+
+
+def find(model: str) -> Detector:
+    """Find the detector that ``--model`` names: a registered name, or a file that an engine reads.
+
+    Args:
+        model: `yolo11n`, `yolo11n.pt`, `folder/best.pt`, `my-net.yaml`.
+
+    Raises:
+        InputError: no detector has that name and no such file exists, or it is a model for another task.
+
+    Example:
+        >>> find("yolo12n").paper
+        'YOLOv12-T'
+    """
+    path = Path(model)
+    name = path.name.removesuffix(path.suffix) if path.suffix in {".pt", ".yaml", ".yml"} else path.name
+    if re.fullmatch(r"(yolo|rtdetr).*-(seg|pose|obb|cls|semseg)", name):
+        task = name.rpartition("-")[2]
+        plain = name.removesuffix(f"-{task}")
+        raise InputError(f"--model {model}: a -{task} model is not a plain box detector; use one, such as {plain}")
+    if path.suffix in {".pt", ".yaml", ".yml"} and path.is_file():
+        return Detector(model, "ultralytics", "AGPL-3.0")
+    if name in DETECTORS:
+        return DETECTORS[name]
+    if path.suffix in {".pt", ".yaml", ".yml"}:
+        raise InputError(f"--model {model}: there is no such file; name an existing one, or a detector such as yolo11n")
+    raise InputError(
+        f"--model {model}: no detector has that name; known are {', '.join(DETECTORS)}{nearest(name, DETECTORS)}"
+    )
+
+
+def engine(name: str) -> ModuleType:
+    """Import an engine; each offers `train(settings)`, `load(weights, device)` and `probe_step(...)`.
+
+    Raises:
+        InputError: the framework behind it is not installed.
+    """
+    if find_spec(name) is None:
+        raise InputError(
+            f"the engine {name!r} is not installed; install it with: pip install 'icr-loss[cli,{name}]'"
+            + (" (Ultralytics is AGPL-3.0)" if name == "ultralytics" else "")
+        )
+    return importlib.import_module(f"icr.{name}.engine")
+
+
+def load(weights: Path, device: str = "cpu") -> Predictor:
+    """Load trained weights for prediction, whatever engine made them.
+
+    Args:
+        weights: an Ultralytics checkpoint (`.pt`).
+        device: `cpu`, or the index of a GPU.
+
+    Raises:
+        InputError: no such file, or not weights that an engine here can load.
+    """
+    if not weights.is_file():
+        what = "a folder" if weights.is_dir() else "not there"
+        raise InputError(f"{weights} is {what}; name a weights file, such as runs/NAME/weights/best.pt")
+    if weights.suffix != ".pt":
+        raise InputError(
+            f"{weights}: cannot load weights of kind {weights.suffix!r}; expected a .pt file from icr train"
+        )
+    predictor: Predictor = engine("ultralytics").load(weights, device)
+    return predictor

@@ -1,0 +1,220 @@
+"""One training run, whatever the engine: read the data, settle the relations, train, evaluate, leave a run folder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from icr import runs
+from icr.detectors import engine, find, load
+from icr.errors import InputError
+
+if TYPE_CHECKING:
+    from icr.data.dataset import Dataset
+    from icr.metrics.evaluation import Evaluation
+    from icr.relations import Relation
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What an engine is asked to train.
+
+    Attributes:
+        model: a registered name, or a `.pt` or `.yaml` file.
+        data_yaml: the YOLO description of the data that `icr.data.convert.prepare_yolo` left in the run folder.
+        relations: child and parent classes by name, each with its weight (λ); the only place where weights stand.
+        out: the run folder; the engine writes `results.csv` and `weights/` there and nothing anywhere else.
+        base: a registered IoU-family loss.
+        form: `product`, `sum`, `step` or `power`.
+        icr: False trains with the engine's own loss, untouched (``--no-icr``).
+        imgsz: side of the square input in pixels.
+        device: `cpu`, `0`, `0,1`.
+        overrides: engine settings passed through (``--set``).
+        resume: go on from `out/weights/last.pt`.
+    """
+
+    model: str
+    data_yaml: Path
+    relations: tuple[Relation, ...]
+    out: Path
+    base: str = "ciou"
+    form: str = "product"
+    icr: bool = True
+    imgsz: int = 640
+    epochs: int = 100
+    batch: int = 16
+    device: str = "cpu"
+    seed: int = 0
+    workers: int = 2
+    overrides: dict[str, Any] = field(default_factory=dict)
+    resume: bool = False
+
+    def record(self) -> dict[str, Any]:
+        """The settings that make a run what it is, as `run.json` holds them."""
+        return {
+            "model": self.model,
+            "relations": [
+                {
+                    "child": r.child,
+                    "parent": list(r.parent) if isinstance(r.parent, tuple) else r.parent,
+                    "weight": r.weight,
+                }
+                for r in self.relations
+            ],
+            "base": self.base,
+            "form": self.form,
+            "icr": self.icr,
+            "imgsz": self.imgsz,
+            "epochs": self.epochs,
+            "batch": self.batch,
+            "device": self.device,
+            "seed": self.seed,
+            "overrides": self.overrides,
+        }
+
+
+def default_out(data: Path, model: str, icr: bool, seed: int) -> Path:
+    """The folder of a run that was given none: the same command finds it again.
+
+    Example:
+        >>> str(default_out(Path("plates/data.yaml"), "yolo11n", True, 0))
+        'runs/plates-yolo11n-icr-seed0'
+    """
+    resolved = data.resolve()
+    name = resolved.parent.name if resolved.suffix in {".yaml", ".yml", ".json"} else resolved.name
+    return Path("runs") / f"{name}-{Path(model).stem}-{'icr' if icr else 'baseline'}-seed{seed}"
+
+
+def train(
+    data: Path,
+    *,
+    model: str,
+    relation: Sequence[str] = (),
+    weight: float | None = None,
+    out: Path | None = None,
+    resume: bool = False,
+    say: Callable[[str], None] = print,
+    **settings: Any,
+) -> Evaluation:
+    """Train one detector and evaluate it; the work behind `icr train`.
+
+    Args:
+        data: a `data.yaml`, a COCO JSON, or a folder in a known format.
+        model: see `TrainSettings`.
+        relation: as given on the command line, `plate:vehicle`; empty means the data's own.
+        weight: λ for all relations; None leaves each relation its own (2.5 unless the data says otherwise).
+        out: the run folder, new; None makes one under `runs/`.
+        resume: go on where a killed run stopped, with the same settings.
+        say: called with what a person should know.
+        settings: further fields of `TrainSettings`.
+
+    Returns:
+        The evaluation on the test split, or on val where there is no test, also left as `metrics.json`.
+
+    Raises:
+        InputError: the data, the relation, the model or a setting cannot be used.
+    """
+    from icr.data.formats import read
+    from icr.relations import choose, resolve
+
+    detector = find(model)
+    _check_settings(weight=weight, **settings)
+    dataset = read(data)
+    _require_pictures(dataset)
+    chosen = choose(relation, dataset)
+    if chosen.said:
+        say(chosen.said)
+    relations = tuple(chosen.relations if weight is None else (replace(r, weight=weight) for r in chosen.relations))
+    resolve(relations, dataset.names)
+    icr = settings.get("icr", True)
+    out = out or default_out(data, model, icr, settings.get("seed", 0))
+    asked = TrainSettings(
+        model=model, data_yaml=out / "data.yaml", relations=relations, out=out, resume=resume, **settings
+    )
+    record = _open_run(asked, dataset, data, say)
+    if not record.get("trained"):
+        _prepare(asked, dataset, say)
+        engine(detector.engine).train(replace(asked, resume=resume and (out / "weights" / "last.pt").is_file()))
+        runs.write_json(out / runs.RECORD, {**record, "trained": True})
+    return _evaluate(asked, dataset, say)
+
+
+def _check_settings(**settings: Any) -> None:
+    from icr.losses import registry
+    from icr.losses.relational import FORMS
+
+    for name in ("imgsz", "epochs", "batch"):
+        value = settings.get(name)
+        if value is not None and value < 1:
+            raise InputError(f"--{name} {value}: expected a whole number of at least 1")
+    weight = settings.get("weight")
+    if weight is not None and not (math.isfinite(weight) and weight >= 0):
+        raise InputError(f"--weight {weight}: expected a number of at least 0; the paper uses 2.5")
+    if settings.get("seed", 0) < 0:
+        raise InputError(f"--seed {settings['seed']}: expected a whole number of at least 0")
+    registry.get(settings.get("base", "ciou"))
+    form = settings.get("form", "product")
+    if form not in FORMS:
+        raise InputError(f"--form {form}: expected one of {', '.join(FORMS)}")
+
+
+def _require_pictures(dataset: Dataset) -> None:
+    for split in ("train", "val"):
+        if not dataset.splits.get(split):
+            found = ", ".join(f"{name} {len(samples)}" for name, samples in dataset.splits.items()) or "none"
+            raise InputError(
+                f"{dataset.source}: the {split} split has no usable picture (splits found: {found}); "
+                f"training needs train and val; see icr data check {dataset.source}"
+            )
+
+
+def _open_run(settings: TrainSettings, dataset: Dataset, data: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Make the run folder and its record, or take up the one of a killed run; its record is returned."""
+    out = settings.out
+    asked = {**settings.record(), "data": str(data), "data_fingerprint": runs.fingerprint(dataset)}
+    if (out / runs.RECORD).is_file():
+        if not settings.resume:
+            raise InputError(f"{out} already holds a run; add --resume to go on with it, or give another --out")
+        before = runs.read_record(out)
+        changed = runs.first_difference({key: before.get(key) for key in asked}, asked)
+        if changed:
+            raise InputError(
+                f"{out} cannot be resumed with other settings: {changed}; give the same ones, or another --out"
+            )
+        return before
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} exists and is not a run; nothing is written over: give another --out")
+    if settings.resume:
+        say(f"{out} holds nothing to resume; starting from the beginning")
+    out.mkdir(parents=True, exist_ok=True)
+    record = {**asked, **runs.surroundings(), "trained": False}
+    runs.write_json(out / runs.RECORD, record)
+    return record
+
+
+def _prepare(settings: TrainSettings, dataset: Dataset, say: Callable[[str], None]) -> None:
+    from icr.data.convert import prepare_yolo
+
+    errors = sum(finding.severity == "error" for finding in dataset.findings)
+    if errors:
+        say(f"{errors} faulty entries of {dataset.source} are not used; icr data check {dataset.source} names them")
+    if not settings.data_yaml.is_file():
+        prepare_yolo(dataset, settings.out)
+
+
+def _evaluate(settings: TrainSettings, dataset: Dataset, say: Callable[[str], None]) -> Evaluation:
+    from icr.metrics.evaluation import evaluate
+    from icr.relations import resolve
+
+    split = "test" if dataset.splits.get("test") else "val"
+    samples = dataset.splits[split]
+    weights = settings.out / "weights" / "best.pt"
+    say(f"evaluating {weights} on {split} ({len(samples)} pictures)")
+    predictor = load(weights, settings.device.split(",")[0])
+    predictions = list(predictor.predict([s.image for s in samples], imgsz=settings.imgsz, batch=settings.batch))
+    evaluation = evaluate(samples, dataset.names, predictions, resolve(settings.relations, dataset.names))
+    runs.write_json(settings.out / runs.METRICS, {"split": split, **evaluation.as_json()})
+    return evaluation
