@@ -1,0 +1,528 @@
+"""Relations between classes (a plate lies on a vehicle), and which box is whose parent.
+
+A *relation* is a rule between two classes; a *pair* is one child box with its parent box. Declaring and resolving
+relations needs nothing but the standard library; PyTorch is imported where boxes are compared.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from icr.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    import torch
+
+    from icr.data.dataset import Dataset, Sample
+
+ClassRef: TypeAlias = "str | int"
+"""A class by name or by index."""
+
+HALF = 0.5
+"""The least share of a child that must lie inside a box for that box to be its parent."""
+
+ALIKE = 1e-3
+"""Parents whose shares of a child differ by no more than this hold it equally well; the smallest of them is taken."""
+
+DEFAULT_WEIGHT = 2.5
+"""The paper's lambda."""
+
+_KEYS = ("child", "parent", "weight")
+_NAMES_SHOWN = 80
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A rule: objects of class `child` lie inside objects of class `parent`.
+
+    Args:
+        child: class name or index.
+        parent: class name or index, or several of them (a list is kept as a tuple).
+        weight: lambda of the ICR loss for this relation; 0 switches its pull off.
+
+    Raises:
+        InputError: a class is missing or is no name or index, or the weight is negative or not finite.
+
+    Example:
+        >>> Relation("plate", ["car", "bus"])
+        Relation(child='plate', parent=('car', 'bus'), weight=2.5)
+        >>> str(Relation("plate", ("car", "bus")))
+        'plate:car,bus'
+    """
+
+    child: ClassRef
+    parent: ClassRef | tuple[ClassRef, ...]
+    weight: float = DEFAULT_WEIGHT
+
+    def __post_init__(self) -> None:
+        if isinstance(self.parent, list):
+            object.__setattr__(self, "parent", tuple(self.parent))
+        if isinstance(self.parent, tuple) and not self.parent:
+            raise InputError("a relation has no parent class; expected one or several, as in plate:vehicle")
+        for role, classes in (("child", (self.child,)), ("parent", self.parents)):
+            for each in classes:
+                if isinstance(each, bool) or not isinstance(each, (str, int)) or each == "":
+                    raise InputError(f"the {role} of a relation is {each!r}; expected a class name or index")
+        weight = self.weight
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not math.isfinite(weight) or weight < 0:
+            raise InputError(f"the weight of relation {self} is {weight!r}; expected a finite number of 0 or more")
+
+    @property
+    def parents(self) -> tuple[ClassRef, ...]:
+        """The parent classes, always as a tuple."""
+        return self.parent if isinstance(self.parent, tuple) else (self.parent,)
+
+    def __str__(self) -> str:
+        return f"{self.child}:{','.join(str(each) for each in self.parents)}"
+
+    @classmethod
+    def parse(cls, text: str, weight: float = DEFAULT_WEIGHT) -> Relation:
+        """Read ``child:parent`` or ``child:parent,parent``, the form that ``--relation`` takes.
+
+        Raises:
+            InputError: the text has another form.
+
+        Example:
+            >>> Relation.parse("plate:car,bus,truck")
+            Relation(child='plate', parent=('car', 'bus', 'truck'), weight=2.5)
+        """
+        child, colon, rest = (part.strip() for part in text.partition(":"))
+        parents = tuple(part.strip() for part in rest.split(","))
+        if not colon or not child or not all(parents):
+            raise InputError(
+                f"relation {text!r} cannot be read; expected child:parent or child:parent,parent,…, as in plate:car"
+            )
+        return cls(child, parents[0] if len(parents) == 1 else parents, weight)
+
+
+@dataclass(frozen=True)
+class ResolvedRelation:
+    """A relation with its classes as indices into a list of names."""
+
+    child: int
+    parents: tuple[int, ...]
+    weight: float = DEFAULT_WEIGHT
+
+
+def read(block: Any, where: str) -> tuple[Relation, ...]:
+    """Read the ``relations:`` block of a ``data.yaml``, already parsed from YAML.
+
+    Args:
+        block: a list of ``{child: …, parent: … or [ …, … ], weight: …}`` or ``child:parent`` strings; None: no block.
+        where: the file, for error messages.
+
+    Raises:
+        InputError: anything in the block is not as expected; one line that names the file and the entry.
+
+    Example:
+        >>> read([{"child": "plate", "parent": ["car", "bus"]}], "data.yaml")
+        (Relation(child='plate', parent=('car', 'bus'), weight=2.5),)
+    """
+    if block is None:
+        return ()
+    form = "relations: [{child: plate, parent: vehicle}]"
+    if isinstance(block, (str, Mapping)) or not isinstance(block, Sequence):
+        raise InputError(f"{where}: relations is {_kind(block)}; expected a list, as in {form}")
+    found = []
+    for index, entry in enumerate(block):
+        place = f"{where}: relations[{index}]"
+        try:
+            found.append(Relation.parse(entry) if isinstance(entry, str) else _from_mapping(entry, form))
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from None
+    return tuple(found)
+
+
+def _from_mapping(entry: Any, form: str) -> Relation:
+    if not isinstance(entry, Mapping):
+        raise InputError(f"found {_kind(entry)}; expected a child and a parent, as in {form}")
+    for key in entry:
+        if key not in _KEYS:
+            raise InputError(f"unknown key {key!r}; expected {', '.join(_KEYS)}{nearest(str(key), _KEYS)}")
+    for key in _KEYS[:2]:
+        if entry.get(key) is None:
+            raise InputError(f"{key} is missing; expected a child and a parent, as in {form}")
+    return Relation(**entry)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a mapping"
+    return f"{type(value).__name__} {value!r}"
+
+
+def resolve(relations: Iterable[Relation], names: Sequence[str] | Mapping[int, str]) -> tuple[ResolvedRelation, ...]:
+    """Turn class names into class indices.
+
+    Chains (digit in plate, plate in vehicle) are fine. A text of digits that is no class name counts as an index, so
+    that ``--relation 0:1`` works.
+
+    Args:
+        relations: the relations as declared.
+        names: the class names, as a list or as ``{index: name}``.
+
+    Raises:
+        InputError: a class is unknown (with the names and the nearest match) or its name is not unique; a class is the
+            child of two relations, or its own parent, directly or around a circle.
+
+    Example:
+        >>> resolve([Relation("plate", ("car", "bus"))], ["plate", "car", "bus"])
+        (ResolvedRelation(child=0, parents=(1, 2), weight=2.5),)
+    """
+    by_id = dict(names) if isinstance(names, Mapping) else dict(enumerate(names))
+    resolved: dict[int, ResolvedRelation] = {}
+    for relation in relations:
+        child = _index(relation.child, by_id, relation)
+        parents = tuple(dict.fromkeys(_index(each, by_id, relation) for each in relation.parents))
+        if child in parents:
+            raise InputError(
+                f"relation {relation}: class {by_id[child]!r} cannot be its own parent; name another class"
+            )
+        if child in resolved:
+            every = ",".join(by_id[each] for each in dict.fromkeys(resolved[child].parents + parents))
+            raise InputError(
+                f"class {by_id[child]!r} is the child of two relations; give all its parents in one, "
+                f"as in {by_id[child]}:{every}"
+            )
+        resolved[child] = ResolvedRelation(child, parents, float(relation.weight))
+    _refuse_circles(resolved, by_id)
+    return tuple(resolved.values())
+
+
+def _index(wanted: ClassRef, by_id: Mapping[int, str], relation: Relation) -> int:
+    same = [index for index, name in by_id.items() if name == wanted]
+    if len(same) > 1:
+        raise InputError(
+            f"relation {relation}: {len(same)} classes are named {wanted!r} ({same}); give the index instead"
+        )
+    if same:
+        return same[0]
+    if isinstance(wanted, int) or (wanted.isascii() and wanted.isdigit()):
+        if int(wanted) in by_id:
+            return int(wanted)
+        raise InputError(f"relation {relation}: there is no class of index {wanted}; the classes are {_listed(by_id)}")
+    hint = nearest(wanted, by_id.values())
+    raise InputError(f"relation {relation}: there is no class {wanted!r}; the classes are {_listed(by_id)}{hint}")
+
+
+def _listed(by_id: Mapping[int, str]) -> str:
+    shown = ", ".join(f"{index} {name}" for index, name in list(by_id.items())[:_NAMES_SHOWN])
+    return shown + (f", … ({len(by_id)} in all)" if len(by_id) > _NAMES_SHOWN else "") if by_id else "none at all"
+
+
+def _refuse_circles(resolved: Mapping[int, ResolvedRelation], by_id: Mapping[int, str]) -> None:
+    for start in resolved:
+        above, waiting = set[int](), list(resolved[start].parents)
+        while waiting:
+            each = waiting.pop()
+            if each == start:
+                raise InputError(
+                    f"the relations go round in a circle through class {by_id[start]!r}; leave one of them out"
+                )
+            if each not in above:
+                above.add(each)
+                waiting.extend(resolved[each].parents if each in resolved else ())
+
+
+def match_parents(
+    boxes: torch.Tensor, labels: torch.Tensor, relations: Iterable[ResolvedRelation | Relation]
+) -> torch.Tensor:
+    """Find each box's parent by geometry: the allowed box holding most of it, at least half; of equals, the smallest.
+
+    Works on any device without host synchronisation or a loop over boxes, inside ``torch.compile(fullgraph=True)`` too;
+    memory grows with B·N·N. No gradient.
+
+    Args:
+        boxes: (N, 4) or padded (B, N, 4), xyxy, any unit.
+        labels: (N,) or (B, N), class indices; padded rows have -1.
+        relations: resolved relations (or `Relation` whose classes are indices).
+
+    Returns:
+        int64 (N,) or (B, N): index of the parent within the same picture, -1 where there is none. A child of zero size
+        has none: no share of it can be measured.
+
+    Raises:
+        ValueError: the shapes do not fit together.
+        InputError: a relation names its classes; `resolve` it first.
+
+    Example:
+        >>> import torch
+        >>> boxes = torch.tensor([[165.0, 185, 195, 195], [100, 100, 260, 220], [0, 0, 400, 400]])
+        >>> match_parents(boxes, torch.tensor([0, 1, 1]), [ResolvedRelation(0, (1,))])
+        tensor([ 1, -1, -1])
+    """
+    import torch
+
+    shares, areas = _shares(boxes, labels, relations)
+    if boxes.shape[-2] == 0:
+        return torch.full(labels.shape, -1, dtype=torch.int64, device=boxes.device)
+    best = shares.amax(-1, keepdim=True)
+    held = best >= HALF
+    candidates = torch.where((shares >= best - ALIKE) & held, areas.unsqueeze(-2), math.inf)
+    return torch.where(held.squeeze(-1), candidates.argmin(-1), -1)
+
+
+def ambiguous(
+    boxes: torch.Tensor, labels: torch.Tensor, relations: Iterable[ResolvedRelation | Relation]
+) -> torch.Tensor:
+    """Tell which children two or more allowed parents hold equally well, so that geometry alone is a guess.
+
+    Args:
+        boxes, labels, relations: as in `match_parents`.
+
+    Returns:
+        bool (N,) or (B, N).
+
+    Example:
+        >>> import torch
+        >>> boxes = torch.tensor([[165.0, 185, 195, 195], [100, 100, 260, 220], [0, 0, 400, 400]])
+        >>> ambiguous(boxes, torch.tensor([0, 1, 1]), [ResolvedRelation(0, (1,))])
+        tensor([ True, False, False])
+    """
+    import torch
+
+    shares, _ = _shares(boxes, labels, relations)
+    if boxes.shape[-2] == 0:
+        return torch.zeros(labels.shape, dtype=torch.bool, device=boxes.device)
+    best = shares.amax(-1, keepdim=True)
+    return ((shares >= best - ALIKE) & (best >= HALF)).sum(-1) > 1
+
+
+def _shares(
+    boxes: torch.Tensor, labels: torch.Tensor, relations: Iterable[ResolvedRelation | Relation]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Share of box i in box j (..., N, N), -1 where j may not be i's parent or holds under half; areas (..., N)."""
+    import torch
+
+    if boxes.shape[-1:] != (4,) or boxes.shape[:-1] != labels.shape or labels.ndim not in (1, 2):
+        raise ValueError(
+            f"boxes {tuple(boxes.shape)} and labels {tuple(labels.shape)} do not fit; "
+            "expected (N, 4) with (N,), or (B, N, 4) with (B, N)"
+        )
+    with torch.no_grad():
+        boxes = boxes if boxes.dtype == torch.float64 else boxes.float()
+        sides = (boxes[..., 2:] - boxes[..., :2]).clamp(min=0)
+        areas = sides[..., 0] * sides[..., 1]
+        child, parent = boxes.unsqueeze(-2), boxes.unsqueeze(-3)
+        width = (torch.minimum(child[..., 2], parent[..., 2]) - torch.maximum(child[..., 0], parent[..., 0])).clamp(
+            min=0
+        )
+        height = (torch.minimum(child[..., 3], parent[..., 3]) - torch.maximum(child[..., 1], parent[..., 1])).clamp(
+            min=0
+        )
+        share = width * height / areas.unsqueeze(-1)
+        allowed = torch.zeros(share.shape, dtype=torch.bool, device=boxes.device)
+        for child_class, parent_classes in _classes(relations):
+            is_parent = labels == parent_classes[0]
+            for each in parent_classes[1:]:
+                is_parent = is_parent | (labels == each)
+            allowed = allowed | ((labels == child_class).unsqueeze(-1) & is_parent.unsqueeze(-2))
+        # NaN (a child of zero size, a broken box) compares false, so it never becomes a pair.
+        return torch.where(allowed & (share >= HALF), share, -1.0), areas
+
+
+def _classes(relations: Iterable[ResolvedRelation | Relation]) -> list[tuple[int, tuple[int, ...]]]:
+    found: list[tuple[int, tuple[int, ...]]] = []
+    for relation in relations:
+        parents = [each for each in relation.parents if isinstance(each, int)]
+        if not isinstance(relation.child, int) or len(parents) != len(relation.parents):
+            raise InputError(
+                f"relation {relation} names its classes; turn names into indices with icr.relations.resolve first"
+            )
+        found.append((relation.child, tuple(parents)))
+    return found
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the boxes of a data set say about one ordered pair of classes.
+
+    Attributes:
+        child, parent: class names.
+        children: boxes of the child class.
+        inside: share of them, 0..1, that lie at least half inside some box of the parent class in the same picture.
+        chance: the same share when the parents are taken from other pictures: what geometry without a relation gives.
+        size: median area of a child inside, as a share of its parent's area; 0 when none is inside.
+        recommended: whether the evidence is good enough to propose the relation.
+    """
+
+    child: str
+    parent: str
+    children: int
+    inside: float
+    chance: float
+    size: float
+    recommended: bool
+
+
+MIN_CHILDREN, MIN_PICTURES, MIN_INSIDE, MAX_SIZE = 20, 5, 0.9, 0.5
+_NULL_PICTURES, _NULL_ROUNDS = 400, 4
+
+
+def discover(dataset: Dataset) -> list[Evidence]:
+    """Weigh every ordered pair of classes as a possible relation, from the geometry of the boxes alone.
+
+    A relation is recommended on good evidence: at least 20 children in 5 pictures, at least 90 % of them at least half
+    inside a parent, their median area at most half of the parent's, and clearly more inside than chance: with the
+    parents of other pictures in place of their own (positions relative to the picture), at least twice as many must be
+    left outside, and the difference must exceed three standard errors.
+
+    Returns:
+        The pairs with at least one child inside, the recommended ones first, then by share inside, falling.
+    """
+    samples = [sample for split in dataset.splits.values() for sample in split if len(sample.labels)]
+    boxes, labels = zip(*map(_relative, samples), strict=True) if samples else ((), ())
+    totals, pictures = _occurrences(labels)
+    inside, sizes = _count_inside(boxes, labels, boxes, labels)
+    chances = _chances(boxes, labels)
+    found = []
+    for (child, parent), count in inside.items():
+        share, chance = count / totals[child], chances.get((child, parent), 0.0)
+        ratios = sorted(sizes[child, parent])
+        size = ratios[len(ratios) // 2]
+        # Never below one miss in all the children: a chance of exactly 0 or 1 is a matter of few draws.
+        spread = math.sqrt(max(chance * (1 - chance), 1 / totals[child]) / totals[child])
+        recommended = (
+            totals[child] >= MIN_CHILDREN
+            and pictures[child] >= MIN_PICTURES
+            and share >= MIN_INSIDE
+            and size <= MAX_SIZE
+            and (1 - share) <= (1 - chance) / 2
+            and share - chance > 3 * spread
+        )
+        names = dataset.names
+        found.append(Evidence(names[child], names[parent], totals[child], share, chance, size, recommended))
+    return sorted(found, key=lambda each: (not each.recommended, -each.inside, each.child, each.parent))
+
+
+def _relative(sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:
+    """Boxes as shares of the picture's sides, so that one picture's can be laid over another's."""
+    import torch
+
+    boxes, labels = torch.as_tensor(sample.boxes), torch.as_tensor(sample.labels)
+    far = boxes.amax(0)
+    width, height = sample.width or float(far[2]), sample.height or float(far[3])
+    return boxes / boxes.new_tensor([width, height, width, height]).clamp(min=1e-9), labels
+
+
+def _occurrences(labels: Iterable[torch.Tensor]) -> tuple[dict[int, int], dict[int, int]]:
+    import torch
+
+    totals: dict[int, int] = {}
+    pictures: dict[int, int] = {}
+    for each in labels:
+        for label, count in zip(*(part.tolist() for part in torch.unique(each, return_counts=True)), strict=True):
+            totals[label] = totals.get(label, 0) + count
+            pictures[label] = pictures.get(label, 0) + 1
+    return totals, pictures
+
+
+def _count_inside(
+    children: Sequence[torch.Tensor],
+    child_labels: Sequence[torch.Tensor],
+    parents: Sequence[torch.Tensor],
+    parent_labels: Sequence[torch.Tensor],
+) -> tuple[dict[tuple[int, int], int], dict[tuple[int, int], list[float]]]:
+    """For each (child class, parent class): children at least half inside a parent, and their relative areas."""
+    import torch
+
+    counts: dict[tuple[int, int], int] = {}
+    sizes: dict[tuple[int, int], list[float]] = {}
+    for low, low_labels, high, high_labels in zip(children, child_labels, parents, parent_labels, strict=True):
+        sides = (torch.minimum(low[:, None, 2:], high[:, 2:]) - torch.maximum(low[:, None, :2], high[:, :2])).clamp(
+            min=0
+        )
+        low_area, high_area = ((each[:, 2:] - each[:, :2]).clamp(min=0).prod(1) for each in (low, high))
+        holds = (sides.prod(2) >= HALF * low_area[:, None]) & (low_area[:, None] > 0)
+        for parent in torch.unique(high_labels).tolist():
+            areas = torch.where(holds & (high_labels == parent), high_area, math.inf).amin(1)
+            held = areas.isfinite() & (low_labels != parent)
+            for child, ratio in zip(low_labels[held].tolist(), (low_area / areas)[held].tolist(), strict=True):
+                counts[child, parent] = counts.get((child, parent), 0) + 1
+                sizes.setdefault((child, parent), []).append(ratio)
+    return counts, sizes
+
+
+def _chances(boxes: Sequence[torch.Tensor], labels: Sequence[torch.Tensor]) -> dict[tuple[int, int], float]:
+    """The share of children inside when each picture's parents come from another picture drawn at random."""
+    draw = random.Random(0)
+    chosen = draw.sample(range(len(boxes)), min(len(boxes), _NULL_PICTURES))
+    if len(chosen) < 2:
+        return {}
+    totals, _ = _occurrences([labels[index] for index in chosen])
+    sums: dict[tuple[int, int], int] = {}
+    for _ in range(_NULL_ROUNDS):
+        # Turning a shuffled circle by one gives every picture another one's parents.
+        draw.shuffle(chosen)
+        others = chosen[1:] + chosen[:1]
+        counts, _ = _count_inside(
+            [boxes[index] for index in chosen],
+            [labels[index] for index in chosen],
+            [boxes[index] for index in others],
+            [labels[index] for index in others],
+        )
+        for key, count in counts.items():
+            sums[key] = sums.get(key, 0) + count
+    return {key: count / (totals[key[0]] * _NULL_ROUNDS) for key, count in sums.items()}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The relations to work with, and a sentence that says where they come from."""
+
+    relations: tuple[Relation, ...]
+    said: str
+
+
+def choose(given: Sequence[str], dataset: Dataset) -> Chosen:
+    """Settle the relations of a command: those given, else those the data set declares, else the one that stands out.
+
+    Args:
+        given: the values of ``--relation``, maybe none.
+        dataset: the data set; its names are what the relations are checked against.
+
+    Raises:
+        InputError: a relation is wrong, or none is given or declared and not exactly one stands out.
+    """
+    if given:
+        relations = tuple(Relation.parse(text) for text in given)
+        resolve(relations, dataset.names)
+        return Chosen(relations, f"{_joined(relations)}, as given by --relation")
+    if dataset.relations:
+        try:
+            resolve(dataset.relations, dataset.names)
+        except InputError as error:
+            raise InputError(f"{dataset.source}: {error}") from None
+        return Chosen(dataset.relations, f"{_joined(dataset.relations)}, as declared by {dataset.source}")
+    evidence = discover(dataset)
+    clear = [each for each in evidence if each.recommended]
+    if len(clear) == 1:
+        best = clear[0]
+        relation = Relation(best.child, best.parent)
+        seen = f"{best.inside:.0%} of {best.children} {best.child} boxes lie in a {best.parent}"
+        return Chosen((relation,), f"{relation}, found by geometry: {seen} (pass --relation to choose otherwise)")
+    if clear:
+        several = "; ".join(f"{each.child}:{each.parent} ({each.inside:.0%} inside)" for each in clear[:8])
+        raise InputError(
+            f"{dataset.source} declares no relation and several stand out: {several}; pass --relation child:parent"
+        )
+    close = f"; nearest to one is {_told(evidence[0])}" if evidence else ""
+    raise InputError(
+        f"{dataset.source} declares no relation and none stands out{close}; pass --relation child:parent, "
+        f"with classes of {', '.join(dataset.names[:_NAMES_SHOWN])}"
+    )
+
+
+def _joined(relations: Sequence[Relation]) -> str:
+    return f"relation{'s' if len(relations) > 1 else ''} {' and '.join(map(str, relations))}"
+
+
+def _told(evidence: Evidence) -> str:
+    return (
+        f"{evidence.child}:{evidence.parent}, with {evidence.inside:.0%} of {evidence.children} inside "
+        f"and {evidence.chance:.0%} by chance"
+    )
