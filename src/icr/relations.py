@@ -369,7 +369,7 @@ def discover(dataset: Dataset) -> list[Evidence]:
     A relation is recommended on good evidence: at least 20 children in 5 pictures, at least 90 % of them at least half
     inside a parent, their median area at most half of the parent's, and clearly more inside than chance: with the
     parents of other pictures in place of their own (positions relative to the picture), at least twice as many must be
-    left outside, and the difference must exceed three standard errors.
+    left outside, and the difference must exceed three standard errors over the pictures.
 
     Returns:
         The pairs with at least one child inside, the recommended ones first, then by share inside, falling.
@@ -384,8 +384,9 @@ def discover(dataset: Dataset) -> list[Evidence]:
         share, chance = count / totals[child], chances.get((child, parent), 0.0)
         ratios = sorted(sizes[child, parent])
         size = ratios[len(ratios) // 2]
-        # Never below one miss in all the children: a chance of exactly 0 or 1 is a matter of few draws.
-        spread = math.sqrt(max(chance * (1 - chance), 1 / totals[child]) / totals[child])
+        # Children of one picture are not independent, so pictures are what is counted; a chance of exactly 0 or 1 is a
+        # matter of few draws.
+        spread = math.sqrt(max(chance * (1 - chance), 1 / totals[child]) / pictures[child])
         recommended = (
             totals[child] >= MIN_CHILDREN
             and pictures[child] >= MIN_PICTURES
