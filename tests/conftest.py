@@ -15,5 +15,7 @@ def oid_car_plate() -> Path:
     """The folder of 200 real photographs; it is not part of the repository, so a test that needs it skips without it."""
     folder = Path(os.environ.get("ICR_TEST_DATA", REPOSITORY.parent / "shared" / "data")) / "oid-car-plate"
     if not folder.is_dir():
-        pytest.skip(f"the real photographs are absent: {folder} (ICR_TEST_DATA names the folder that holds oid-car-plate)")
+        pytest.skip(
+            f"the real photographs are absent: {folder} (ICR_TEST_DATA names the folder that holds oid-car-plate)"
+        )
     return folder

@@ -34,4 +34,6 @@ assert not FORBIDDEN_MODULES & set(sys.modules), FORBIDDEN_MODULES & set(sys.mod
 command = subprocess.run([sys.executable, "-c", "from icr.cli.app import main; main()"], capture_output=True, text=True)
 assert command.returncode == 2 and "pip install 'icr-loss[cli]'" in command.stderr, command.stderr
 
-print(f"core install: {len(installed)} packages, torch imported in {torch_seconds:.1f} s, ICR loss {loss.item():.4f}: works")
+print(
+    f"core install: {len(installed)} packages, torch imported in {torch_seconds:.1f} s, ICR loss {loss.item():.4f}: works"
+)

@@ -1,0 +1,47 @@
+"""Names, files and refusals of the registry of detectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from icr.detectors import DETECTORS, find, load
+from icr.errors import InputError
+
+
+@pytest.mark.parametrize("name", ["yolov8n", "yolov9t", "yolov10s", "yolo11n", "yolo12n", "yolo26n"])
+def test_the_families_of_ultralytics_are_known_by_its_own_names(name: str) -> None:
+    assert find(name) is DETECTORS[name]
+    assert find(f"{name}.pt").engine == "ultralytics"
+    assert find(f"{name}.yaml").licence == "AGPL-3.0"
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("yolo11m-seg", "use one, such as yolo11m"),
+        ("yolo11n-pose.pt", "-pose model"),
+        ("yolov8n-obb.yaml", "-obb model"),
+        ("yolo11q", "did you mean 'yolo11"),
+        ("resnet", "known are yolov8n"),
+        ("nowhere/best.pt", "no such file"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_one_line(model: str, said: str) -> None:
+    with pytest.raises(InputError, match=said) as refusal:
+        find(model)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
+    net = tmp_path / "my net.yaml"
+    net.touch()
+    assert find(str(net)).name == str(net)
+
+
+@pytest.mark.parametrize(("name", "said"), [("none.pt", "not there"), ("", "a folder"), ("x.onnx", "kind '.onnx'")])
+def test_weights_that_cannot_be_loaded(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "x.onnx").touch()
+    with pytest.raises(InputError, match=said):
+        load(tmp_path / name)
