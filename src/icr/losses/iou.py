@@ -1,0 +1,112 @@
+"""The IoU family: IoU, GIoU, DIoU, CIoU, EIoU.
+
+Every function takes predicted and target boxes, xyxy ``(..., 4)`` in any unit, and returns one loss per pair ``(...)``,
+0 for a perfect box. Scale and position of the pair do not matter. Gradient flows through everything except CIoU's
+trade-off factor. The functions expect boxes that went through :func:`icr.boxes.prepare`, as :func:`icr.box_loss` has
+them do.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from icr.boxes import Comparison, compare, corners, product
+from icr.losses.registry import register
+
+
+@register("iou")
+def iou(pred: Tensor, target: Tensor) -> Tensor:
+    """``1 - IoU``, 0..1. No gradient without overlap.
+
+    Example:
+        >>> iou(torch.tensor([0.0, 0.0, 4.0, 2.0]), torch.tensor([2.0, 0.0, 6.0, 2.0]))  # 1 - 4 / 12
+        tensor(0.6667)
+    """
+    return 1 - compare(pred, target).iou
+
+
+@register("giou")
+def giou(pred: Tensor, target: Tensor) -> Tensor:
+    """``1 - IoU`` plus the empty share of the enclosing box, 0..2 (Rezatofighi et al., arXiv 1902.09630).
+
+    Example:
+        >>> giou(torch.tensor([0.0, 0.0, 2.0, 2.0]), torch.tensor([4.0, 0.0, 6.0, 2.0]))  # 1 + (12 - 8) / 12
+        tensor(1.3333)
+    """
+    pair = compare(pred, target)
+    return 2 - pair.iou - pair.union / product(pair.enclosing_sides)
+
+
+@register("diou")
+def diou(pred: Tensor, target: Tensor) -> Tensor:
+    """``1 - IoU`` plus the squared distance of the centres over the enclosing diagonal, 0..2 (arXiv 1911.08287).
+
+    Example:
+        >>> diou(torch.tensor([0.0, 0.0, 2.0, 2.0]), torch.tensor([4.0, 0.0, 6.0, 2.0]))  # 1 + 4² / (6² + 2²)
+        tensor(1.4000)
+    """
+    pair = compare(pred, target)
+    return 1 - pair.iou + centre_distance(pred, target, pair)
+
+
+@register("ciou")
+def ciou(pred: Tensor, target: Tensor) -> Tensor:
+    """DIoU plus ``α·v``, a penalty on a differing aspect ratio (Zheng et al., arXiv 1911.08287).
+
+    ``v = 4/π² · (atan(wt/ht) - atan(w/h))²`` and ``α = v / (1 - IoU + v)``; α carries no gradient.
+
+    Example:
+        >>> ciou(torch.tensor([0.0, 0.0, 2.0, 2.0]), torch.tensor([4.0, 0.0, 6.0, 2.0]))  # equal shapes: DIoU
+        tensor(1.4000)
+    """
+    pair = compare(pred, target)
+    lost = 1 - pair.iou
+    v = _aspect(pair)
+    with torch.no_grad():
+        # both are zero for a perfect box
+        trade_off = v / (lost + v).clamp_min(1e-12)
+    return lost + centre_distance(pred, target, pair) + trade_off * v
+
+
+@register("eiou")
+def eiou(pred: Tensor, target: Tensor) -> Tensor:
+    """DIoU plus the squared differences of width and height over the enclosing sides (Zhang et al., arXiv 2101.08158).
+
+    Example:
+        >>> eiou(torch.tensor([0.0, 0.0, 2.0, 2.0]), torch.tensor([0.0, 0.0, 4.0, 2.0]))  # 1/2 + 1²/20 + 2²/4²
+        tensor(0.8000)
+    """
+    pair = compare(pred, target)
+    stretch = (pair.first_sides - pair.second_sides) / pair.enclosing_sides
+    return 1 - pair.iou + centre_distance(pred, target, pair) + squared_length(stretch)
+
+
+def squared_length(vector: Tensor) -> Tensor:
+    """``x² + y²`` of vectors ``(..., 2)``."""
+    x, y = vector.unbind(-1)
+    return torch.addcmul(x * x, y, y)
+
+
+def centre_offset(pred: Tensor, target: Tensor) -> Tensor:
+    """Twice the way from the target's centre to the prediction's, ``(..., 2)``."""
+    pred_upper_left, pred_lower_right = corners(pred)
+    target_upper_left, target_lower_right = corners(target)
+    return (pred_upper_left + pred_lower_right) - (target_upper_left + target_lower_right)
+
+
+def centre_distance(pred: Tensor, target: Tensor, pair: Comparison) -> Tensor:
+    """Squared distance of the centres over the squared diagonal of the enclosing box, ``(...)``, 0..1."""
+    return squared_length(centre_offset(pred, target)) / (4 * squared_length(pair.enclosing_sides))
+
+
+def _aspect(pair: Comparison) -> Tensor:
+    width, height = pair.first_sides.unbind(-1)
+    target_width, target_height = pair.second_sides.unbind(-1)
+    # atan(a) - atan(b) = atan((a - b) / (1 + ab)): one arc tangent, and exact where the two are close
+    angle = torch.atan(
+        (target_width * height - width * target_height) / torch.addcmul(target_height * height, target_width, width)
+    )
+    return (4 / math.pi**2) * angle * angle
