@@ -1,4 +1,4 @@
-"""Run by `make test-core` after a plain `pip install .`: PyTorch came and nothing else heavy, and the loss works on it."""
+"""Run by `make test-core` after a plain `pip install .`: PyTorch came, nothing else heavy, and the loss works."""
 
 from __future__ import annotations
 
