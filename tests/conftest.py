@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session")
 def oid_car_plate() -> Path:
-    """The folder of 200 real photographs, which is not part of the repository: a test that needs it skips without it."""
+    """The folder of 200 real photographs; the repository does not hold it: a test that needs it skips without it."""
     folder = Path(os.environ.get("ICR_TEST_DATA", REPOSITORY.parent / "shared" / "data")) / "oid-car-plate"
     if not folder.is_dir():
         pytest.skip(

@@ -35,5 +35,5 @@ command = subprocess.run([sys.executable, "-c", "from icr.cli.app import main; m
 assert command.returncode == 2 and "pip install 'icr-loss[cli]'" in command.stderr, command.stderr
 
 print(
-    f"core install: {len(installed)} packages, torch imported in {torch_seconds:.1f} s, ICR loss {loss.item():.4f}: works"
+    f"core install: {len(installed)} packages, torch loads in {torch_seconds:.1f} s, ICR loss {loss.item():.4f}: works"
 )

@@ -179,7 +179,8 @@ def _open_run(settings: TrainSettings, dataset: Dataset, data: Path, say: Callab
         if not settings.resume:
             raise InputError(f"{out} already holds a run; add --resume to go on with it, or give another --out")
         before = runs.read_record(out)
-        changed = runs.first_difference({key: before.get(key) for key in asked}, asked)
+        mattering = {key: value for key, value in asked.items() if key not in ("device", "data")}
+        changed = runs.first_difference({key: before.get(key) for key in mattering}, mattering)
         if changed:
             raise InputError(
                 f"{out} cannot be resumed with other settings: {changed}; give the same ones, or another --out"
