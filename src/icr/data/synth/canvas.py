@@ -1,0 +1,69 @@
+"""A picture drawn twice as large as it will be, with its lamps on a sheet of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from icr.data.synth.camera import Array, Camera
+from icr.data.synth.plates import Rgb
+
+OVERSAMPLE = 2
+
+HAZE_DISTANCE = 260.0
+
+
+@dataclass
+class Canvas:
+    """The sheets a scene is drawn on, all `OVERSAMPLE` times as large as the picture.
+
+    Attributes:
+        image: what reflects light.
+        glow: what gives light, on black; nearer things black out what lies behind them.
+        camera: projects metres to pixels of these sheets.
+        haze: the colour that far things fade to.
+        night: whether lamps are lit.
+    """
+
+    image: Image.Image
+    glow: Image.Image
+    camera: Camera
+    haze: Rgb
+    night: bool
+
+    def __post_init__(self) -> None:
+        self.draw = ImageDraw.Draw(self.image)
+        self.draw_glow = ImageDraw.Draw(self.glow)
+
+    def faded(self, colour: Array, depth: Array | float) -> Array:
+        """Colours (..., 3) as seen through `depth` metres of air."""
+        veil = 1 - np.exp(-np.asarray(depth) / HAZE_DISTANCE)
+        return colour + (np.array(self.haze) - colour) * np.asarray(veil)[..., None]
+
+    def polygon(self, world: Array, colour: Rgb | Array) -> None:
+        """Fill a polygon of world points (N, 3) of which at least one lies before the camera."""
+        if world[:, 2].max() < 0.7:
+            return
+        fill = rgb(self.faded(np.asarray(colour, np.float64), float(world[:, 2].mean())))
+        self.draw.polygon(flat(self.camera.project(world)), fill=fill)
+
+    def shine(self, world: Array, colour: Rgb) -> None:
+        """Fill a polygon of world points (N, 3) on the sheet of lamps."""
+        self.draw_glow.polygon(flat(self.camera.project(world)), fill=colour)
+
+    def black_out(self, outline: Array) -> None:
+        """Hide the lamps behind an outline (N, 2) in pixels of the sheets."""
+        self.draw_glow.polygon(flat(outline), fill=(0, 0, 0))
+
+
+def rgb(colour: Array) -> Rgb:
+    """A colour for Pillow."""
+    red, green, blue = np.clip(np.asarray(colour) + 0.5, 0, 255).astype(int).tolist()
+    return red, green, blue
+
+
+def flat(points: Array) -> list[tuple[float, float]]:
+    """Points (N, 2) for Pillow."""
+    return [(x, y) for x, y in np.clip(points, -30000, 30000).tolist()]

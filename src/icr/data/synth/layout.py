@@ -1,0 +1,335 @@
+"""Where everything in a scene stands, and hence its labels; nothing is drawn here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from icr.data.synth.bodies import KINDS, PLATE_HEIGHT, PLATE_WIDTH, Body, Facing, make
+from icr.data.synth.camera import NEAR, Array, Camera, hull, inside
+from icr.data.synth.settings import SPLITS, SceneSettings
+
+Light = Literal["day", "night"]
+
+COVERED, CLEAR = 0.15, 0.70
+"""Visible share up to which a plate counts as hidden, and from which it is labelled; layouts in between are discarded."""
+
+VISIBLE = 0.35
+"""Least visible share of a labelled vehicle."""
+
+
+@dataclass(frozen=True)
+class Vehicle:
+    """One vehicle in its place.
+
+    Attributes:
+        body: its shape.
+        facing: which end the camera sees.
+        x, z: the middle of that end on the road, in metres.
+        yaw: rotation about the vertical axis in radians.
+        lane: index of its lane; the camera's own lane is 0.
+        outline: convex hull (M, 2) of its projection, in pixels.
+        quad: corners (4, 2) of its plate: top left, top right, bottom right, bottom left.
+        box: xyxy (4,) of the whole vehicle, cut at the picture's edge.
+    """
+
+    body: Body
+    facing: Facing
+    x: float
+    z: float
+    yaw: float
+    lane: int
+    outline: Array
+    quad: Array
+    box: Array
+
+    def place(self, points: Array) -> Array:
+        """World points of points in the vehicle's own frame: x right, y up, z away from the camera."""
+        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
+        x, y, z = points[..., 0], points[..., 1], points[..., 2]
+        return np.stack([self.x + x * cos + z * sin, y, self.z - x * sin + z * cos], axis=-1)
+
+
+@dataclass(frozen=True)
+class Road:
+    """Lanes of equal width; lane 0 is the camera's.
+
+    Attributes:
+        lane: width of a lane in metres.
+        left, right: index of the outermost lanes.
+        divider: lanes of a lower index carry oncoming traffic.
+        middle: x of the middle of lane 0.
+    """
+
+    lane: float
+    left: int
+    right: int
+    divider: int
+    middle: float
+
+    def edges(self) -> tuple[float, float]:
+        """x of the left and right edge of the carriageway."""
+        return (self.left - 0.5) * self.lane + self.middle, (self.right + 0.5) * self.lane + self.middle
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A scene before it is drawn.
+
+    Attributes:
+        size: width and height in pixels.
+        light: ``day`` or ``night``.
+        vehicles: from the farthest to the nearest.
+        labels: int64 (N,): 0 plate, 1 vehicle.
+        boxes: float64 (N, 4), xyxy pixels, whole objects cut at the picture's edge.
+        pairs: rows of each plate and of its vehicle.
+    """
+
+    size: tuple[int, int]
+    light: Light
+    camera: Camera
+    road: Road
+    vehicles: tuple[Vehicle, ...]
+    labels: Array = field(repr=False)
+    boxes: Array = field(repr=False)
+    pairs: tuple[tuple[int, int], ...] = ()
+
+
+def generator(seed: int, split: str, index: int, *more: int) -> np.random.Generator:
+    """The random numbers of one image, whatever is drawn before or beside it."""
+    return np.random.default_rng([seed, SPLITS.index(split), index, *more])
+
+
+def lay_out(settings: SceneSettings, seed: int, split: str, index: int) -> Scene:
+    """The scene of one image: even indices are days, odd ones nights.
+
+    Example:
+        >>> from icr.data.synth.settings import DEFAULT
+        >>> scene = lay_out(DEFAULT, 0, "train", 3)
+        >>> scene.light, scene.labels[:2].tolist(), scene.pairs[0]
+        ('night', [0, 1], (0, 1))
+    """
+    rng = generator(seed, split, index)
+    best: Scene | None = None
+    for _ in range(40):
+        wanted = _count(settings, rng)
+        for _ in range(4):
+            scene = _try(settings, rng, "night" if index % 2 else "day", wanted)
+            if len(scene.pairs) == wanted:
+                return scene
+            if best is None or len(scene.pairs) > len(best.pairs):
+                best = scene
+        if best is not None and len(best.pairs) >= settings.plates[0]:
+            return best
+    raise RuntimeError(f"no scene could be laid out with {settings}")
+
+
+def _count(settings: SceneSettings, rng: np.random.Generator) -> int:
+    low, high = settings.plates
+    if low == high:
+        return low
+    share = (settings.mean_plates - low) / (high - low)
+    # A beta-binomial count: the mean asked for, with the long tail of real traffic.
+    spread = rng.beta(max(share * 4.5, 1e-3), max((1 - share) * 4.5, 1e-3))
+    return int(low + rng.binomial(high - low, spread))
+
+
+def _try(settings: SceneSettings, rng: np.random.Generator, light: Light, wanted: int) -> Scene:
+    width, height = settings.size
+    scale = float(np.sqrt(width * height))
+    camera = Camera(
+        focal=scale * float(rng.uniform(1.0, 1.45)),
+        centre=width * float(rng.uniform(0.42, 0.58)),
+        horizon=height * float(rng.uniform(0.38, 0.50)),
+        height=float(rng.choice([rng.uniform(1.2, 1.7), rng.uniform(1.7, 2.6)], p=[0.75, 0.25])),
+    )
+    road = _road(rng)
+    median = max(settings.plate_width * wanted**-settings.crowding, settings.plate_limits[0])
+    widths = np.exp(rng.normal(np.log(median), settings.spread, wanted))
+    # Folding back keeps the sizes spread where clipping would heap them at the limits.
+    low, high = settings.plate_limits
+    widths = np.where(widths < low, np.minimum(low * low / widths, high), widths)
+    widths = np.where(widths > high, np.maximum(high * high / widths, low), widths)
+    placed: list[Vehicle] = []
+    for target in sorted(widths.tolist(), reverse=True):
+        for _ in range(14):
+            vehicle = _vehicle(settings, rng, camera, road, target)
+            if vehicle is not None and _fits(vehicle, placed, settings, hide=False):
+                placed.append(vehicle)
+                break
+    if rng.random() < settings.hidden:
+        for _ in range(20):
+            target = float(np.exp(rng.normal(np.log(median), settings.spread)))
+            vehicle = _vehicle(settings, rng, camera, road, target, anywhere=True)
+            if vehicle is not None and _fits(vehicle, placed, settings, hide=True):
+                placed.append(vehicle)
+                break
+    placed.sort(key=lambda vehicle: -vehicle.z)
+    return _labelled(settings, light, camera, road, placed)
+
+
+def _road(rng: np.random.Generator) -> Road:
+    lane = float(rng.uniform(3.0, 3.7))
+    left, right = int(rng.integers(-3, 0)), int(rng.integers(0, 3))
+    oncoming = rng.random()
+    divider = left if oncoming < 0.25 else right + 1 if oncoming < 0.40 else int(rng.integers(left + 1, 1))
+    return Road(lane, left, right, divider, float(rng.uniform(-0.45, 0.45)) * lane)
+
+
+def _vehicle(
+    settings: SceneSettings,
+    rng: np.random.Generator,
+    camera: Camera,
+    road: Road,
+    target: float,
+    anywhere: bool = False,
+) -> Vehicle | None:
+    """A vehicle whose plate is `target` pixels wide, or None when its plate falls outside the picture."""
+    shares = np.array(settings.kinds) / sum(settings.kinds)
+    body = make(KINDS[int(rng.choice(4, p=shares))], rng)
+    z = camera.focal * PLATE_WIDTH / target
+    reach = (settings.size[0] * 0.5) * z / camera.focal
+    lanes = [
+        lane for lane in range(road.left, road.right + 1) if abs(lane * road.lane + road.middle) < reach + anywhere
+    ]
+    lane = int(rng.choice(lanes)) if lanes else 0
+    facing: Facing = "front" if lane < road.divider else "rear"
+    x = lane * road.lane + road.middle + float(rng.normal(0, 0.22))
+    yaw = float(np.radians(rng.normal(0, 1.5) if rng.random() < 0.85 else rng.uniform(-14, 14)))
+    vehicle = _project(settings.size, camera, body, facing, x, z, yaw, lane)
+    left, top, right, bottom = *vehicle.quad.min(axis=0), *vehicle.quad.max(axis=0)
+    width, height = settings.size
+    whole = left >= 2 and top >= 2 and right <= width - 2 and bottom <= height - 2
+    if whole:
+        area_is_enough = (right - left) * (bottom - top) >= settings.min_plate_area * 1.001
+        return vehicle if area_is_enough else None
+    gone = right < -1 or left > width + 1 or top > height + 1
+    return vehicle if anywhere and gone else None
+
+
+def _project(
+    size: tuple[int, int], camera: Camera, body: Body, facing: Facing, x: float, z: float, yaw: float, lane: int
+) -> Vehicle:
+    empty = np.zeros((0, 2))
+    bare = Vehicle(body, facing, x, z, yaw, lane, empty, empty, np.zeros(4))
+    near, far = body.end(facing), body.end("rear" if facing == "front" else "front")
+    rows = np.repeat(near.height, 2), np.repeat(far.height, 2)
+    sides = [np.tile([-1.0, 1.0], len(row) // 2) for row in rows]
+    face = near.at(np.concatenate([sides[0], sides[0] * 0.82]), np.concatenate([rows[0], rows[0]]))
+    back = far.at(sides[1], rows[1])
+    back[:, 2] = body.length - back[:, 2]
+    axles = np.array(body.axles if facing == "front" else [body.length - axle for axle in body.axles])
+    half = float(near.half.max()) - 0.04
+    tyres = np.array([[side * half, 0.0, axle] for axle in axles for side in (-1, 1)])
+    mirrors = np.array([[side * (half + MIRROR), body.belt + 0.1, _mirror_depth(body, facing)] for side in (-1, 1)])
+    parts = [face, back, tyres] if body.kind == "bus" or facing == "rear" else [face, back, tyres, mirrors]
+    points = camera.project(bare.place(np.concatenate(parts)))
+    height, offset = near.plate
+    centre = near.at(np.array(offset / float(np.interp(height, near.height, near.half))), np.array(height))
+    corners = centre + np.array(
+        [
+            [-PLATE_WIDTH / 2, PLATE_HEIGHT / 2, -0.03],
+            [PLATE_WIDTH / 2, PLATE_HEIGHT / 2, -0.03],
+            [PLATE_WIDTH / 2, -PLATE_HEIGHT / 2, -0.03],
+            [-PLATE_WIDTH / 2, -PLATE_HEIGHT / 2, -0.03],
+        ]
+    )
+    quad = camera.project(bare.place(corners))
+    points = np.concatenate([points, quad])
+    limits = np.array([*size, *size], np.float64)
+    box = np.clip(np.concatenate([points.min(axis=0), points.max(axis=0)]), 0, limits)
+    return Vehicle(body, facing, x, z, yaw, lane, hull(points), quad, box)
+
+
+MIRROR = 0.14
+"""How far a mirror stands out, in metres."""
+
+
+def _mirror_depth(body: Body, facing: Facing) -> float:
+    front = float(np.interp(body.belt + 0.1, body.front.height, body.front.back)) + 0.25
+    return front if facing == "front" else body.length - front
+
+
+def _fits(vehicle: Vehicle, placed: list[Vehicle], settings: SceneSettings, *, hide: bool) -> bool:
+    """Whether a vehicle can stand here: apart from the others, itself visible, and every plate plainly seen or hidden."""
+    if vehicle.z < NEAR + 0.8 or any(_collide(vehicle, other) for other in placed):
+        return False
+    everyone = [*placed, vehicle]
+    for one in everyone:
+        nearer = [other for other in everyone if other.z < one.z]
+        if _seen(_grid(one.box, 9, 7), one, nearer) < VISIBLE or _small(one, settings):
+            return False
+        clear = _plate_seen(one, nearer, settings.size)
+        if COVERED < clear < CLEAR:
+            return False
+        if (clear <= COVERED) != (hide and one is vehicle):
+            return False
+    return True
+
+
+def _small(vehicle: Vehicle, settings: SceneSettings) -> bool:
+    """Whether too little of a vehicle is left in the picture to call it one."""
+    cut = vehicle.box[2:] - vehicle.box[:2]
+    whole = vehicle.outline.max(axis=0) - vehicle.outline.min(axis=0)
+    return bool(cut.min() < 6 or cut.prod() < 0.3 * whole.prod())
+
+
+def _collide(one: Vehicle, other: Vehicle) -> bool:
+    near, far = sorted((one, other), key=lambda vehicle: vehicle.z)
+    apart = float(one.body.front.half.max() + other.body.front.half.max()) + 0.25
+    turn = abs(np.sin(near.yaw)) * near.body.length
+    return far.z < near.z + near.body.length + 0.8 and abs(near.x - far.x) < apart + float(turn)
+
+
+def _plate_seen(vehicle: Vehicle, nearer: list[Vehicle], size: tuple[int, int]) -> float:
+    low, high = vehicle.quad.min(axis=0), vehicle.quad.max(axis=0)
+    if (high < 0).any() or (low > np.array(size)).any():
+        return 0.0
+    return _seen(_grid(np.concatenate([low, high]), 13, 5), None, nearer)
+
+
+def _grid(box: Array, columns: int, rows: int) -> Array:
+    x = box[0] + (box[2] - box[0]) * (np.arange(columns) + 0.5) / columns
+    y = box[1] + (box[3] - box[1]) * (np.arange(rows) + 0.5) / rows
+    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+
+
+def _seen(points: Array, own: Vehicle | None, nearer: list[Vehicle]) -> float:
+    """Share of the points (of those on the vehicle itself) that no nearer vehicle covers."""
+    if own is not None:
+        points = points[inside(points, own.outline)]
+    if not len(points):
+        return 0.0
+    covered = np.zeros(len(points), bool)
+    for vehicle in nearer:
+        covered |= inside(points, vehicle.outline)
+    return float(1 - covered.mean())
+
+
+def _labelled(settings: SceneSettings, light: Light, camera: Camera, road: Road, placed: list[Vehicle]) -> Scene:
+    """The scene with its labels: plate and vehicle in turn, then the vehicles whose plate cannot be seen."""
+    labels: list[int] = []
+    boxes: list[Array] = []
+    pairs: list[tuple[int, int]] = []
+    alone: list[Vehicle] = []
+    for index, vehicle in enumerate(placed):
+        if _plate_seen(vehicle, placed[index + 1 :], settings.size) < CLEAR:
+            alone.append(vehicle)
+            continue
+        pairs.append((len(boxes), len(boxes) + 1))
+        labels += [0, 1]
+        boxes += [np.concatenate([vehicle.quad.min(axis=0), vehicle.quad.max(axis=0)]), vehicle.box]
+    labels += [1] * len(alone)
+    boxes += [vehicle.box for vehicle in alone]
+    return Scene(
+        settings.size,
+        light,
+        camera,
+        road,
+        tuple(placed),
+        np.array(labels, np.int64),
+        np.array(boxes, np.float64).reshape(-1, 4),
+        tuple(pairs),
+    )

@@ -1,0 +1,334 @@
+"""What surrounds the vehicles: sky, ground, road, houses, trees, lamps and signs."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from icr.data.synth.camera import Array
+from icr.data.synth.canvas import OVERSAMPLE, Canvas, flat, rgb
+from icr.data.synth.layout import Road, Scene
+from icr.data.synth.plates import Rgb, plate_text, sign_face, warp
+
+FAR = 240.0
+
+
+def backdrop(scene: Scene, haze: Rgb, zenith: Rgb, rng: np.random.Generator) -> Image.Image:
+    """Sky and ground, RGB, as large as the canvas."""
+    width, height = scene.size
+    horizon = int(np.clip(scene.camera.horizon, 1, height - 1))
+    share = np.clip(np.arange(height) / horizon, 0, 1)[:, None, None] ** 1.4
+    picture = np.empty((height, width, 3), np.float32)
+    picture[:] = (1 - share) * np.array(zenith) + share * np.array(haze)
+    picture[:horizon] += clouds(width, horizon, rng)[..., None] * (34 if scene.light == "day" else 8)
+    picture[horizon:] = ground(scene, haze, horizon, rng)
+    small = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
+    return small.resize((width * OVERSAMPLE, height * OVERSAMPLE), Image.Resampling.BILINEAR)
+
+
+def clouds(width: int, height: int, rng: np.random.Generator) -> Array:
+    """Soft patches (height, width), 0..1."""
+    total = np.zeros((height, width), np.float32)
+    for columns, weight in ((5, 0.5), (11, 0.3), (24, 0.2)):
+        coarse = rng.random((max(2, columns * height // (width * 1) + 2), columns)).astype(np.float32)
+        sheet = Image.fromarray((coarse * 255).astype(np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
+        total += weight * np.asarray(sheet, np.float32) / 255
+    return np.clip((total - 0.45) * 3, 0, 1)
+
+
+def ground(scene: Scene, haze: Rgb, horizon: int, rng: np.random.Generator) -> Array:
+    """Asphalt and what lies beside it (rows below the horizon, width, 3), with grain that shrinks with distance."""
+    width, height = scene.size
+    camera = scene.camera
+    rows = np.arange(horizon, height) + 0.5
+    depth = camera.focal * camera.height / np.maximum(rows - camera.horizon, 0.5)
+    x = (np.arange(width)[None, :] + 0.5 - camera.centre) * depth[:, None] / camera.focal
+    left, right = scene.road.edges()
+    asphalt = np.array([94, 95, 97]) * rng.uniform(0.82, 1.12)
+    verge = np.array([[104, 116, 74], [134, 128, 112], [122, 124, 122]][int(rng.integers(3))]) * rng.uniform(0.85, 1.1)
+    on_road = ((x > left) & (x < right))[..., None]
+    colour = np.where(on_road, asphalt, verge).astype(np.float32)
+    grain = rng.standard_normal((256, 256)).astype(np.float32)
+    patches = np.asarray(
+        Image.fromarray((rng.random((16, 16)) * 255).astype(np.uint8)).resize((256, 256), Image.Resampling.BICUBIC),
+        np.float32,
+    ) / 255 - 0.5  # fmt: skip
+    columns = np.floor(x * 24).astype(np.int32) & 255
+    lines = (np.floor(depth * 24).astype(np.int32) & 255)[:, None]
+    fade = np.clip(9.0 / depth, 0, 1)[:, None]
+    slow = patches[(np.floor(depth * 3).astype(np.int32) & 255)[:, None], np.floor(x * 6).astype(np.int32) & 255]
+    wear = np.cos((x - scene.road.middle) / scene.road.lane * 4 * np.pi) * 3.0
+    colour += (grain[lines, columns] * 7.0 * fade + slow * 26.0 - wear * on_road[..., 0])[..., None]
+    veil = (1 - np.exp(-depth / 220.0))[:, None, None]
+    return np.asarray(colour * (1 - veil) + np.array(haze) * veil, np.float32)
+
+
+def strip(canvas: Canvas, left: float, right: float, near: float, far: float, colour: Rgb | Array) -> None:
+    """A flat rectangle on the road."""
+    canvas.polygon(np.array([[left, 0, near], [right, 0, near], [right, 0, far], [left, 0, far]]), colour)
+
+
+def markings(canvas: Canvas, road: Road, rng: np.random.Generator) -> None:
+    """Lane lines, the double line between directions, kerbs."""
+    white = np.array([206, 206, 200]) * rng.uniform(0.8, 1.0)
+    yellow = np.array([206, 160, 60]) * rng.uniform(0.8, 1.0)
+    left, right = road.edges()
+    for edge, sign in ((left, 1), (right, -1)):
+        strip(canvas, edge + sign * 0.15, edge + sign * 0.28, 1.0, FAR, white)
+        kerb = np.array([[edge, 0, 1.0], [edge, 0.16, 1.0], [edge, 0.16, FAR], [edge, 0, FAR]])
+        canvas.polygon(kerb, (150, 148, 144))
+    start = float(rng.uniform(0, 9))
+    for lane in range(road.left + 1, road.right + 1):
+        x = (lane - 0.5) * road.lane + road.middle
+        if lane == road.divider:
+            for offset in (-0.16, 0.04):
+                strip(canvas, x + offset, x + offset + 0.12, 1.0, FAR, yellow)
+            continue
+        for near in np.arange(start - 9, 130, 9.0):
+            if near + 4 > 1.0:
+                strip(canvas, x - 0.07, x + 0.07, max(float(near), 1.0), float(near) + 4, white)
+
+
+def houses(canvas: Canvas, road: Road, rng: np.random.Generator) -> None:
+    """Rows of houses or trees on both sides, far ones first."""
+    left, right = road.edges()
+    for side, edge in ((-1, left), (1, right)):
+        wooded = rng.random() < 0.35
+        z = FAR
+        blocks = []
+        while z > 4:
+            depth = float(rng.uniform(9, 22))
+            blocks.append((z - depth, z, float(rng.uniform(0, 1))))
+            z -= depth + float(rng.choice([0.5, 6.0]))
+        wall = edge + side * float(rng.uniform(3.5, 9))
+        for near, far, chance in blocks:
+            if wooded or chance < 0.25:
+                for depth in np.linspace(far, near, 3):
+                    tree(canvas, wall + side * float(rng.uniform(-1.5, 2)), float(depth), rng)
+            else:
+                house(canvas, wall, side, max(near, 2.5), far, rng)
+
+
+WALLS: tuple[Rgb, ...] = (
+    (172, 160, 142), (150, 132, 118), (186, 182, 174), (140, 144, 150), (164, 118, 96), (198, 188, 164), (120, 126, 134),
+)  # fmt: skip
+
+
+def house(canvas: Canvas, wall: float, side: int, near: float, far: float, rng: np.random.Generator) -> None:
+    """A house: a front along the road with windows and a shop, and the gable towards the camera."""
+    if far <= near + 1:
+        return
+    tall = float(rng.choice([rng.uniform(5, 9), rng.uniform(9, 18), rng.uniform(18, 40)], p=[0.4, 0.4, 0.2]))
+    colour = np.array(WALLS[int(rng.integers(len(WALLS)))]) * rng.uniform(0.85, 1.08)
+    deep = wall + side * 12
+
+    def front(z0: float, z1: float, y0: float, y1: float) -> Array:
+        return np.array([[wall, y0, z0], [wall, y0, z1], [wall, y1, z1], [wall, y1, z0]])
+
+    gable = np.array([[wall, 0, near], [deep, 0, near], [deep, tall, near], [wall, tall, near]])
+    for shape, shade in ((front(near, far, 0, tall), 0.86 if side < 0 else 1.0), (gable, 0.74)):
+        canvas.polygon(shape, colour * shade)
+        canvas.black_out(canvas.camera.project(shape))
+    floors = min(int((tall - 3.4) / 3.0), 9)
+    columns = min(int((far - near) / 2.6), 7)
+    lit = 0.28 if canvas.night else 0.0
+    for floor in range(floors):
+        y = 3.9 + floor * 3.0
+        for column in range(columns):
+            z = near + 0.7 + column * (far - near - 0.6) / max(columns, 1)
+            pane = front(z, z + 1.3, y, y + 1.5)
+            shine = rng.random() < lit
+            glass = np.array([70, 82, 96]) * rng.uniform(0.7, 1.4)
+            canvas.polygon(pane, glass)
+            if shine and z > 1.0:
+                canvas.shine(pane, rgb(np.array([150, 124, 78]) * rng.uniform(0.4, 1.0)))
+    if rng.random() < 0.6:
+        shop(canvas, wall, side, near, far, rng)
+
+
+SIGNS: tuple[tuple[Rgb, Rgb], ...] = (
+    ((168, 32, 34), (246, 240, 226)), ((30, 78, 160), (240, 244, 248)), ((34, 120, 70), (240, 246, 240)),
+    ((234, 196, 52), (40, 34, 24)), ((232, 232, 228), (40, 44, 60)), ((44, 46, 52), (240, 200, 90)),
+)  # fmt: skip
+WORDS = (
+    "MARKET",
+    "HOTEL",
+    "BANK",
+    "NOODLES",
+    "TEA HOUSE",
+    "PHARMACY",
+    "BOOKS",
+    "TYRES",
+    "24H",
+    "CAFE",
+    "PHONE",
+    "A8 88",
+)
+
+
+def shop(canvas: Canvas, wall: float, side: int, near: float, far: float, rng: np.random.Generator) -> None:
+    """A shop window on the ground floor with a lettered board above it."""
+    ground, ink = SIGNS[int(rng.integers(len(SIGNS)))]
+    face = sign_face((220, 44), str(rng.choice(WORDS)), ground, ink)
+    z0, z1 = max(near + 0.4, 1.5), max(far - 0.4, 2.5)
+    window = np.array([[wall, 0.5, z0], [wall, 0.5, z1], [wall, 2.6, z1], [wall, 2.6, z0]])
+    canvas.polygon(window, (88, 98, 106))
+    # Read from the road: on the left side the text runs from near to far, on the right from far to near.
+    ends = (z0, z1) if side < 0 else (z1, z0)
+    board = np.array([[wall, 3.4, ends[0]], [wall, 3.4, ends[1]], [wall, 2.7, ends[1]], [wall, 2.7, ends[0]]])
+    quad = canvas.camera.project(board)
+    warp(canvas.image, face, quad)
+    if canvas.night:
+        canvas.shine(window, (120, 104, 72))
+        warp(canvas.glow, face.point(lambda value: int(value * 0.8)), quad)
+
+
+def tree(canvas: Canvas, x: float, z: float, rng: np.random.Generator) -> None:
+    """A tree: a trunk and a heap of leaves, lighter on top."""
+    if z < 2.5:
+        return
+    tall = float(rng.uniform(4.5, 9))
+    trunk = np.array([[x - 0.14, 0, z], [x + 0.14, 0, z], [x + 0.1, tall * 0.6, z], [x - 0.1, tall * 0.6, z]])
+    canvas.polygon(trunk, (78, 64, 52))
+    scale = canvas.camera.focal / z
+    base = np.array([58, 88, 46]) * rng.uniform(0.75, 1.2)
+    count = 26
+    spots = rng.normal(0, 1, (count, 2)) * np.array([tall * 0.17, tall * 0.14]) + np.array([0, tall * 0.72])
+    spots = spots[np.argsort(spots[:, 1])]
+    for index, (dx, y) in enumerate(spots.tolist()):
+        column, row = canvas.camera.project(np.array([x + dx, y, z])).tolist()
+        radius = float(rng.uniform(0.10, 0.16)) * tall * scale
+        fill = rgb(canvas.faded(base * (0.65 + 0.55 * index / count), z))
+        canvas.draw.ellipse((column - radius, row - radius * 0.85, column + radius, row + radius * 0.85), fill=fill)
+
+
+def lamps(canvas: Canvas, road: Road, rng: np.random.Generator) -> list[tuple[float, float, float]]:
+    """Street lamps on both sides; returns the foot (x) and depth (z) and side of each."""
+    left, right = road.edges()
+    spacing = float(rng.uniform(22, 34))
+    start = float(rng.uniform(3, spacing))
+    feet = []
+    for z in np.arange(start + 5 * spacing, 2.0, -spacing):
+        for side, edge in ((-1.0, left - 0.8), (1.0, right + 0.8)):
+            pole(canvas, edge, float(z), 8.0, -side * 2.2)
+            feet.append((edge - side * 2.2, float(z), side))
+    return feet
+
+
+def pole(canvas: Canvas, x: float, z: float, tall: float, arm: float) -> None:
+    """A lamp post with its arm over the road."""
+    grey = (96, 98, 102)
+    canvas.polygon(np.array([[x - 0.09, 0, z], [x + 0.09, 0, z], [x + 0.06, tall, z], [x - 0.06, tall, z]]), grey)
+    canvas.polygon(
+        np.array([[x, tall - 0.12, z], [x, tall, z], [x + arm, tall + 0.3, z], [x + arm, tall + 0.18, z]]), grey
+    )
+    head = np.array(
+        [
+            [x + arm - 0.4, tall + 0.12, z],
+            [x + arm + 0.4, tall + 0.12, z],
+            [x + arm + 0.4, tall + 0.3, z],
+            [x + arm - 0.4, tall + 0.3, z],
+        ]
+    )
+    canvas.polygon(head, (150, 152, 156))
+    if canvas.night:
+        canvas.shine(head, (255, 214, 150))
+
+
+def road_signs(canvas: Canvas, road: Road, lures: float, rng: np.random.Generator) -> None:
+    """Boards beside and above the road: blue and green ones with letters look most like plates."""
+    left, right = road.edges()
+    if rng.random() < lures * 0.7:
+        z = float(rng.uniform(28, 80))
+        gantry(canvas, left, right, z, rng)
+    for _ in range(int(rng.integers(0, 1 + round(4 * lures)))):
+        side, edge = ((-1, left - 1.2), (1, right + 1.2))[int(rng.integers(2))]
+        z = float(rng.uniform(9, 45))
+        x = edge + side * float(rng.uniform(0, 1))
+        canvas.polygon(
+            np.array([[x - 0.04, 0, z], [x + 0.04, 0, z], [x + 0.04, 3, z], [x - 0.04, 3, z]]), (120, 122, 124)
+        )
+        if rng.random() < 0.45:
+            disc(canvas, x, float(rng.uniform(2.2, 3.0)), z, rng)
+        else:
+            ground, ink = SIGNS[int(rng.integers(1, 5))]
+            wide = float(rng.uniform(0.6, 1.3))
+            board(
+                canvas,
+                x,
+                float(rng.uniform(1.2, 2.8)),
+                z,
+                wide,
+                wide * 0.36,
+                sign_face((132, 44), plate_text("blue", rng), ground, ink),
+            )
+
+
+def gantry(canvas: Canvas, left: float, right: float, z: float, rng: np.random.Generator) -> None:
+    """A beam over the road with direction boards."""
+    for x in (left - 1, right + 1):
+        canvas.polygon(
+            np.array([[x - 0.2, 0, z], [x + 0.2, 0, z], [x + 0.2, 6.4, z], [x - 0.2, 6.4, z]]), (116, 118, 122)
+        )
+    canvas.polygon(
+        np.array([[left - 1, 6.0, z], [right + 1, 6.0, z], [right + 1, 6.4, z], [left - 1, 6.4, z]]), (116, 118, 122)
+    )
+    ground, ink = SIGNS[1 + int(rng.integers(2))]
+    for x in np.arange(left + 1.6, right - 1, 4.2):
+        text = f"{rng.choice(['EXIT', 'RING RD', 'HARBOUR', 'CITY', 'G4'])} {int(rng.integers(1, 99))}"
+        board(canvas, float(x), 5.6, z - 0.2, 3.4, 1.5, sign_face((170, 75), text, ground, ink))
+
+
+def board(canvas: Canvas, x: float, y: float, z: float, wide: float, tall: float, face: Image.Image) -> None:
+    """A board that faces the camera, its middle at (x, y, z)."""
+    corners = np.array(
+        [
+            [x - wide / 2, y + tall / 2, z],
+            [x + wide / 2, y + tall / 2, z],
+            [x + wide / 2, y - tall / 2, z],
+            [x - wide / 2, y - tall / 2, z],
+        ]
+    )
+    quad = canvas.camera.project(corners)
+    warp(canvas.image, face, quad)
+    canvas.black_out(quad)
+    if canvas.night:
+        warp(canvas.glow, face.point(lambda value: int(value * 0.3)), quad)
+
+
+def disc(canvas: Canvas, x: float, y: float, z: float, rng: np.random.Generator) -> None:
+    """A round sign with a speed."""
+    angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    for radius, colour in ((0.36, (190, 30, 34)), (0.28, (238, 238, 234))):
+        ring = np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles), np.full(24, z)], axis=-1)
+        canvas.polygon(ring, colour)
+    text = str(int(rng.choice([30, 40, 50, 60, 80])))
+    board_quad = np.array(
+        [[x - 0.2, y + 0.15, z], [x + 0.2, y + 0.15, z], [x + 0.2, y - 0.15, z], [x - 0.2, y - 0.15, z]]
+    )
+    warp(canvas.image, sign_face((60, 44), text, (238, 238, 234), (24, 24, 26)), canvas.camera.project(board_quad))
+
+
+def shadows(canvas: Canvas, scene: Scene) -> None:
+    """Soft dark patches below the vehicles."""
+    size = canvas.image.width // 4, canvas.image.height // 4
+    sheet = Image.new("L", size, 255)
+    from PIL import ImageDraw
+
+    draw = ImageDraw.Draw(sheet)
+    lean = 0.0 if canvas.night else 0.55
+    for vehicle in scene.vehicles:
+        half = float(vehicle.body.front.half.max())
+        corners = np.array(
+            [
+                [-half - 0.08, 0, -0.12],
+                [half + lean, 0, -0.05],
+                [half + lean, 0, vehicle.body.length],
+                [-half, 0, vehicle.body.length],
+            ]
+        )
+        draw.polygon(flat(canvas.camera.project(vehicle.place(corners)) / 4), fill=70)
+    sheet = sheet.filter(ImageFilter.GaussianBlur(max(1.0, size[0] / 320)))
+    dark = sheet.resize(canvas.image.size, Image.Resampling.BILINEAR)
+    black = Image.new("RGB", canvas.image.size)
+    canvas.image.paste(black, (0, 0), dark.point(lambda value: 255 - value))

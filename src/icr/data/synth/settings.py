@@ -1,0 +1,121 @@
+"""What a generated road scene may contain, and the two presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from icr.errors import InputError
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[str, ...] = get_args(Split)
+
+MAX_SIDE = 8192
+MIN_SIDE = 96
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """The statistics of the scenes; lengths in pixels are those of a picture of `size` and grow with the picture.
+
+    Attributes:
+        size: width and height of the pictures in pixels.
+        plates: least and most plates that an image holds.
+        mean_plates: mean number of plates an image, before clipping to `plates`.
+        plate_width: median width of a plate in pixels in an image with one plate.
+        crowding: exponent by which the median shrinks with the number of plates: more vehicles stand farther away.
+        spread: standard deviation of the logarithm of the plate's width.
+        plate_limits: narrowest and widest plate in pixels.
+        min_plate_area: smallest box of a plate in px².
+        hidden: share of images with one more vehicle whose plate is hidden or outside the picture.
+        lures: 0..1, how many things that resemble plates (stickers, signs, displays) appear.
+        kinds: share of cars, vans, trucks and buses.
+        blur: largest blur radius in pixels of a 1,280-pixel-wide picture.
+        noise: largest standard deviation of the sensor noise by day, of 255; twice that at night.
+        darkness: 0..1, how dark a night is.
+        quality: lowest and highest JPEG quality.
+
+    Example:
+        >>> DEFAULT.size, CLOSE.size
+        ((1280, 720), (384, 288))
+    """
+
+    size: tuple[int, int] = (1280, 720)
+    plates: tuple[int, int] = (1, 10)
+    mean_plates: float = 2.96
+    plate_width: float = 74.0
+    crowding: float = 0.22
+    spread: float = 0.62
+    plate_limits: tuple[float, float] = (11.0, 330.0)
+    min_plate_area: float = 36.0
+    hidden: float = 0.15
+    lures: float = 0.6
+    kinds: tuple[float, float, float, float] = (0.68, 0.14, 0.11, 0.07)
+    blur: float = 1.1
+    noise: float = 6.0
+    darkness: float = 0.8
+    quality: tuple[int, int] = (68, 94)
+
+    def __post_init__(self) -> None:
+        """Refuse settings that no scene can meet.
+
+        Raises:
+            InputError: naming the setting, its value and what it may be.
+        """
+        check_size(self.size)
+        low, high = self.plates
+        if not 1 <= low <= high <= 10:
+            raise InputError(f"plates is {self.plates}: expected least and most plates an image, within 1 to 10")
+        if not low <= self.mean_plates <= high:
+            raise InputError(f"mean_plates is {self.mean_plates}: expected a number within plates, {low} to {high}")
+        narrow, wide = self.plate_limits
+        if not 4 <= narrow <= self.plate_width <= wide <= 0.5 * self.size[0]:
+            raise InputError(
+                f"plate_width is {self.plate_width} and plate_limits {self.plate_limits}: "
+                "expected 4 <= narrowest <= median <= widest <= half the picture's width"
+            )
+        for name in ("hidden", "lures", "darkness"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is {getattr(self, name)}: expected 0 to 1")
+        if len(self.kinds) != 4 or min(self.kinds) < 0 or sum(self.kinds) <= 0:
+            raise InputError(f"kinds is {self.kinds}: expected the shares of cars, vans, trucks and buses")
+        if not 1 <= self.quality[0] <= self.quality[1] <= 100:
+            raise InputError(f"quality is {self.quality}: expected lowest and highest JPEG quality, within 1 to 100")
+        for name in ("crowding", "spread", "blur", "noise"):
+            if not 0 <= getattr(self, name) <= 50:
+                raise InputError(f"{name} is {getattr(self, name)}: expected 0 to 50")
+
+
+def check_size(size: tuple[int, int]) -> None:
+    """Refuse a picture size that cannot hold a scene.
+
+    Raises:
+        InputError: when a side is too short or too long, or the picture is a strip.
+    """
+    width, height = size
+    if not all(MIN_SIDE <= side <= MAX_SIDE for side in size) or not 0.5 <= width / height <= 3:
+        raise InputError(
+            f"size is {width}x{height}: expected sides of {MIN_SIDE} to {MAX_SIDE} pixels and a width of 0.5 to 3 heights"
+        )
+
+
+DEFAULT = SceneSettings()
+"""Scenes at the difficulty of the paper's data set, SVMLP."""
+
+CLOSE = SceneSettings(
+    size=(384, 288),
+    plates=(1, 2),
+    mean_plates=1.5,
+    plate_width=36.0,
+    crowding=0.2,
+    spread=0.4,
+    plate_limits=(19.0, 74.0),
+    hidden=0.0,
+    lures=0.25,
+    kinds=(0.72, 0.14, 0.08, 0.06),
+    blur=0.9,
+    noise=4.0,
+    darkness=0.5,
+    quality=(85, 95),
+)
+"""Small pictures with one or two vehicles near the camera: what a tiny network learns in minutes."""
