@@ -1,0 +1,1 @@
+"""One box under one loss: what a loss does, seen without a detector."""

@@ -1,0 +1,109 @@
+"""Follow boxes as they descend the gradient of a loss: the regression experiment.
+
+The four coordinates x1, y1, x2, y2 are the parameters. (Under centre and size the same losses get much further: CIoU
+alone reaches a mean IoU of 0.52 in place of 0.17, for a coordinate pair then moves as one.) The step of a box is
+``rate · (2 - IoU)`` times its gradient, a tenth of that in the last fifth of the steps, as in the simulation of the
+DIoU paper (Zheng et al., arXiv 1911.08287); after each step sides are at least one pixel, the upper left corner held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+
+from icr.boxes import corners, iou
+from icr.errors import InputError
+
+PairLoss: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Predicted boxes, targets and parents, each ``(N, 4)``, to one loss per box ``(N,)``."""
+
+VEHICLE = (100.0, 100.0, 260.0, 220.0)
+"""The parent of the reference experiment, in pixels."""
+
+PLATE = (165.0, 185.0, 195.0, 195.0)
+"""Its child, the target."""
+
+
+class Trajectory(NamedTuple):
+    """Where each box was before the first step and after every one."""
+
+    boxes: Tensor
+    """``(steps + 1, N, 4)``, xyxy in pixels."""
+    iou: Tensor
+    """IoU with the target, ``(steps + 1, N)``."""
+
+
+def random_starts(number: int = 2000, seed: int = 0) -> Tensor:
+    """Start boxes ``(number, 4)`` of the reference experiment, xyxy in pixels, all over the vehicle and around it.
+
+    Centres are uniform over x 30 to 330 and y 0 to 300; sides are 30 and 12 times e to a normal deviate of 0.5.
+
+    Example:
+        >>> random_starts(3).shape
+        torch.Size([3, 4])
+    """
+    generator = torch.Generator().manual_seed(seed)
+    centre = torch.rand(number, 2, generator=generator) * 300 + torch.tensor([30.0, 0.0])
+    half = torch.tensor([15.0, 6.0]) * torch.exp(0.5 * torch.randn(number, 2, generator=generator))
+    return torch.cat((centre - half, centre + half), -1)
+
+
+def simulate(
+    start: Tensor, target: Tensor, parent: Tensor, loss: PairLoss, steps: int = 200, rate: float = 200.0
+) -> Trajectory:
+    """Let boxes descend the gradient of a loss, each by itself.
+
+    Args:
+        start: boxes ``(N, 4)``, xyxy in pixels.
+        target: the box they should reach, ``(4,)`` or ``(N, 4)``.
+        parent: the box of the target's parent, ``(4,)`` or ``(N, 4)``.
+        loss: predicted boxes, targets and parents, each ``(N, 4)``, to one loss per box ``(N,)``.
+        steps: number of steps.
+        rate: px² of step per unit of gradient, before the factor ``2 - IoU``.
+
+    Returns:
+        Every position on the way, without gradient.
+
+    Raises:
+        InputError: ``start`` is not ``(N, 4)``, or the loss does not give one value per box.
+
+    Example:
+        >>> import icr
+        >>> vehicle, plate = torch.tensor(VEHICLE), torch.tensor(PLATE)
+        >>> start = torch.tensor([[200.0, 230.0, 230.0, 242.0]])  # below the vehicle
+        >>> alone = simulate(start, plate, vehicle, lambda pred, target, parent: icr.box_loss(pred, target))
+        >>> related = simulate(start, plate, vehicle, icr.icr_loss)
+        >>> alone.boxes.shape, round(alone.iou[-1].item(), 1), round(related.iou[-1].item(), 1)
+        (torch.Size([201, 1, 4]), 0.3, 1.0)
+    """
+    if start.ndim != 2 or start.shape[-1] != 4:
+        raise InputError(f"start boxes of shape {tuple(start.shape)}: expected (N, 4)")
+    boxes = start.detach().clone()
+    target, parent = target.expand_as(boxes), parent.expand_as(boxes)
+    positions, overlaps = [boxes], [iou(boxes, target)]
+    for step in range(steps):
+        gradient = _gradient(boxes, target, parent, loss)
+        pace = rate * (2 - overlaps[-1]) * (0.1 if step >= 0.8 * steps else 1.0)
+        boxes = _at_least_a_pixel(boxes - pace.unsqueeze(-1) * gradient)
+        positions.append(boxes)
+        overlaps.append(iou(boxes, target))
+    return Trajectory(torch.stack(positions), torch.stack(overlaps))
+
+
+def _gradient(boxes: Tensor, target: Tensor, parent: Tensor, loss: PairLoss) -> Tensor:
+    with torch.enable_grad():
+        leaf = boxes.clone().requires_grad_(True)
+        value = loss(leaf, target, parent)
+        if value.shape != boxes.shape[:1]:
+            raise InputError(f"a loss of shape {tuple(value.shape)}: expected one value per box, {(len(boxes),)}")
+        # the boxes do not touch each other, so the gradient of the sum is the gradient of each
+        (gradient,) = torch.autograd.grad(value.sum(), leaf)
+    return gradient
+
+
+def _at_least_a_pixel(boxes: Tensor) -> Tensor:
+    upper_left, lower_right = corners(boxes)
+    return torch.cat((upper_left, torch.maximum(lower_right, upper_left + 1)), -1)
