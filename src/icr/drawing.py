@@ -144,7 +144,7 @@ def annotate(
     lost = np.zeros(len(boxes), bool) if orphans is None else orphans
     doubtful = np.zeros(len(boxes), bool) if ambiguous is None else ambiguous
     height, width = image.shape[:2]
-    thickness = max(1, round(max(height, width) / 640))
+    thickness = 1 if max(height, width) < 400 else max(2, round(max(height, width) / 640))
     colours = [ORPHAN if lone else colour_of(label) for label, lone in zip(labels, lost, strict=True)]
     canvas = np.array(image)
     for child in np.flatnonzero(parents >= 0):
@@ -205,7 +205,7 @@ def _join(
     """A line from the child's edge to a dot in the middle of its parent, or on its top edge when the middle is near."""
     radius = 1.0 + 1.5 * thickness
     middle, end = (child[:2] + child[2:]) / 2, (parent[:2] + parent[2:]) / 2
-    if (1 - _way_out(child, middle, end)) * float(np.hypot(*(end - middle))) < 5 * radius:
+    if (1 - min(_way_out(child, middle, end), 1.0)) * float(np.hypot(*(end - middle))) < 5 * radius:
         end = np.array([end[0], parent[1]])
     start = middle + (end - middle) * min(_way_out(child, middle, end), 1.0)
     reach = radius + thickness + 2

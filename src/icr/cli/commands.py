@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from icr.cli import data, train
+from icr.cli import data, show, train
 from icr.cli.output import answer, say
 from icr.errors import InputError
 from icr.version import __version__
@@ -34,6 +34,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 app.command("train")(train.train)
 app.add_typer(data.app)
+data.app.command("show")(show.show)
 
 
 def run(args: Sequence[str]) -> int:

@@ -1,0 +1,237 @@
+"""A contact sheet of a data set: pictures with their pairs joined, and their children close up."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from icr.data.dataset import Dataset, Sample
+from icr.data.pairs import Pairing, children, pair
+from icr.drawing import PAPER, Picture, annotate, close_up, colour_of, contact_sheet, fit, legend, read_picture
+from icr.errors import InputError
+from icr.relations import ResolvedRelation, choose, resolve
+
+TILE_WIDTH, TILE_HEIGHT = 560, 400
+CLOSE_UPS, CLOSE_UP_HEIGHT, GAP = 4, 92, 6
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A contact sheet, and what is on it.
+
+    Attributes:
+        picture: RGB.
+        pictures, pairs, orphans, ambiguous: counts over the pictures shown.
+        unreadable: one line for each picture that was drawn but could not be read.
+    """
+
+    picture: Picture
+    pictures: int
+    pairs: int
+    orphans: int
+    ambiguous: int
+    unreadable: list[str]
+
+
+@dataclass(frozen=True)
+class _Shown:
+    sample: Sample
+    pairing: Pairing
+    orphans: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+
+    @property
+    def doubtful(self) -> bool:
+        return bool(self.orphans.any() or self.pairing.ambiguous.any())
+
+
+def sheet(
+    samples: Sequence[Sample],
+    names: Sequence[str],
+    relations: Sequence[ResolvedRelation],
+    *,
+    title: str,
+    said: str = "",
+    count: int = 12,
+    columns: int = 3,
+    seed: int = 0,
+) -> Sheet:
+    """Draw pictures by lot and lay them out; beneath each, its children close up.
+
+    Up to a third of the places go to pictures with an orphan or an ambiguous child, where there are any: they are what
+    one wants to look at. The rest are drawn from all pictures with a child (with a box, when there are no relations).
+
+    Args:
+        samples: the pictures to draw from.
+        names: class names.
+        relations: resolved relations; none means boxes alone.
+        title: the head of the sheet.
+        said: a line beneath it.
+        count: how many pictures.
+        columns: how many in a row.
+        seed: another seed, another draw.
+
+    Raises:
+        InputError: no picture has a box, or none can be read.
+    """
+    tiles, captions, shown, unreadable = [], [], [], []
+    for each in _drawn_by_lot(samples, relations, count, seed):
+        try:
+            picture = read_picture(each.sample.image, (each.sample.width, each.sample.height))
+        except InputError as error:
+            unreadable.append(str(error))
+            continue
+        tiles.append(_tile(picture, each, names))
+        captions.append(f"{each.sample.image.name}   {_told(each)}")
+        shown.append(each)
+        if len(tiles) == count:
+            break
+    if not tiles:
+        raise InputError(unreadable[0] if unreadable else "no picture has a box, so there is nothing to show")
+    pairs = sum(int((each.pairing.parents >= 0).sum()) for each in shown)
+    orphans = sum(int(each.orphans.sum()) for each in shown)
+    ambiguous = sum(int(each.pairing.ambiguous.sum()) for each in shown)
+    doubtful = sum(each.doubtful for each in shown)
+    lines = [said] if said else []
+    if relations:
+        lines.append(
+            f"{len(tiles)} of {len(samples)} pictures: {_count(pairs, 'pair')}, {_count(orphans, 'orphan')}, "
+            f"{ambiguous} ambiguous. Pictures with an orphan or an ambiguous child come first ({doubtful})."
+        )
+    else:
+        lines.append(f"{len(tiles)} of {len(samples)} pictures")
+    used = sorted({int(label) for each in shown for label in each.sample.labels})
+    classes = [(names[label], colour_of(label)) for label in used[:12]]
+    columns = min(columns, len(tiles))
+    head = legend(title, lines, classes, bool(relations), columns * (max(tile.shape[1] for tile in tiles) + 14) + 14)
+    return Sheet(
+        contact_sheet(tiles, columns, captions=captions, header=head), len(tiles), pairs, orphans, ambiguous, unreadable
+    )
+
+
+def _drawn_by_lot(
+    samples: Sequence[Sample], relations: Sequence[ResolvedRelation], count: int, seed: int
+) -> Iterator[_Shown]:
+    """More pictures than asked for follow, in case some cannot be read."""
+    lot = random.Random(seed)
+    order = [sample for sample in samples if len(sample.labels)]
+    lot.shuffle(order)
+    # Enough to meet the rare faults of a large set without pairing all of it.
+    looked_at = [_shown(sample, relations) for sample in order[: max(2000, 4 * count)]]
+    with_children = [each for each in looked_at if children(each.sample, relations).any()]
+    plain = with_children or looked_at
+    doubtful = [each for each in plain if each.doubtful][: -(-count // 3)]
+    first = {id(each) for each in doubtful}
+    yield from doubtful
+    yield from (each for each in plain if id(each) not in first)
+
+
+def _shown(sample: Sample, relations: Sequence[ResolvedRelation]) -> _Shown:
+    pairing = pair(sample, relations)
+    return _Shown(sample, pairing, children(sample, relations) & (pairing.parents < 0))
+
+
+def _told(shown: _Shown) -> str:
+    pairs, lost, doubts = ((shown.pairing.parents >= 0), shown.orphans, shown.pairing.ambiguous)
+    words = [_count(int(pairs.sum()), "pair")]
+    words += [_count(int(lost.sum()), "orphan")] if lost.any() else []
+    words += [f"{int(doubts.sum())} ambiguous"] if doubts.any() else []
+    return ", ".join(words)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _tile(picture: Picture, shown: _Shown, names: Sequence[str]) -> Picture:
+    """The picture with its pairs, above a strip of its children close up: the doubtful ones, then the smallest."""
+    sample, pairing = shown.sample, shown.pairing
+    small, scale = fit(picture, TILE_WIDTH, TILE_HEIGHT)
+    drawn = annotate(
+        small,
+        sample.boxes * scale,
+        sample.labels,
+        names,
+        pairing.parents,
+        orphans=shown.orphans,
+        ambiguous=pairing.ambiguous,
+    )
+    tile = np.full((TILE_HEIGHT + GAP + CLOSE_UP_HEIGHT, TILE_WIDTH, 3), PAPER, np.uint8)
+    tile[TILE_HEIGHT - drawn.shape[0] : TILE_HEIGHT, : drawn.shape[1]] = drawn
+    own = np.flatnonzero((pairing.parents >= 0) | shown.orphans)
+    areas = (sample.boxes[:, 2:] - sample.boxes[:, :2]).clip(min=0).prod(1)
+    certain = ~(shown.orphans | pairing.ambiguous)
+    wide = (TILE_WIDTH - (CLOSE_UPS - 1) * GAP) // CLOSE_UPS
+    for place, child in enumerate(own[np.lexsort((areas[own], certain[own]))][:CLOSE_UPS]):
+        x = place * (wide + GAP)
+        tile[TILE_HEIGHT + GAP :, x : x + wide] = _child_close_up(picture, shown, int(child), names, wide)
+    return tile
+
+
+def _child_close_up(picture: Picture, shown: _Shown, child: int, names: Sequence[str], wide: int) -> Picture:
+    box = shown.sample.boxes[child]
+    cut, scale, corner = close_up(picture, box.tolist(), wide, CLOSE_UP_HEIGHT, share=0.62)
+    placed = (box - np.tile(corner, 2)) * scale
+    only = np.array([child])
+    return annotate(
+        cut, placed[None], shown.sample.labels[only], names, np.array([-1]), orphans=shown.orphans[only], text=False
+    )
+
+
+def choose_samples(splits: dict[str, list[Sample]], split: str | None) -> list[Sample]:
+    """The pictures of a split, or of all of them.
+
+    Raises:
+        InputError: there is no such split.
+    """
+    if split is None:
+        return [sample for each in splits.values() for sample in each]
+    if split not in splits:
+        raise InputError(f"there is no split {split!r}; the data set has {', '.join(splits) or 'none'}")
+    return splits[split]
+
+
+def free_path(folder: Path, stem: str, suffix: str) -> Path:
+    """The first of ``stem``, ``stem-2``, ``stem-3``, … that nothing is called yet.
+
+    Example:
+        >>> free_path(Path("/nowhere"), "sheet", ".jpg").name
+        'sheet.jpg'
+    """
+    path, number = folder / f"{stem}{suffix}", 2
+    while path.exists():
+        path, number = folder / f"{stem}-{number}{suffix}", number + 1
+    return path
+
+
+def refuse_existing(path: Path) -> Path:
+    """Return the path when a file can be written there as a new one.
+
+    Raises:
+        InputError: something is there already, or its folder is not, or its suffix is none of a picture.
+    """
+    if path.exists():
+        raise InputError(f"{path} exists already and nothing is written over; choose another --out")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent} to write it in; make it first")
+    if path.suffix.lower() not in (".jpg", ".jpeg", ".png", ".webp"):
+        raise InputError(f"{path}: the sheet cannot be written with suffix {path.suffix!r}; use .jpg or .png")
+    return path
+
+
+def settle_relations(given: Sequence[str], dataset: Dataset) -> tuple[tuple[ResolvedRelation, ...], str]:
+    """The relations to draw and where they come from; none at all is no error here, for boxes alone are worth a look.
+
+    Raises:
+        InputError: a relation that was given or declared is wrong.
+    """
+    try:
+        chosen = choose(given, dataset)
+    except InputError as error:
+        if given or dataset.relations:
+            raise
+        return (), f"boxes alone: {error}"
+    return resolve(chosen.relations, dataset.names), chosen.said
