@@ -81,6 +81,8 @@ class Dataset:
         splits: pictures by split (``train``, ``val``, ``test``), in the order of the files.
         relations: the relations that the data set itself declares, unresolved.
         findings: what the reader could not use or found odd; nothing is dropped without one.
+        category_ids: the id of each class in COCO files, where it had one; empty otherwise.
+        attributes: whatever else the data says of the whole set (COCO's ``info`` and ``licenses``).
     """
 
     source: Path
@@ -89,3 +91,5 @@ class Dataset:
     splits: dict[str, list[Sample]]
     relations: tuple[Relation, ...] = ()
     findings: list[Finding] = field(default_factory=list)
+    category_ids: list[int] = field(default_factory=list)
+    attributes: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,327 @@
+"""YOLO: `data.yaml`, `images/` and `labels/` beside each other, pairs in `pairs/` or by declared line order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from icr.data.dataset import UNSTATED, Dataset, Finding, Sample
+from icr.data.findings import found
+from icr.data.formats.boxes import cut_circles, usable
+from icr.data.formats.folders import place, relative_names
+from icr.data.formats.registry import Format, Images, register
+from icr.data.formats.text import counted, read_lines
+from icr.data.formats.yolo_config import find_config, list_pictures, read_config, requested
+from icr.data.formats.yolo_rows import Ints, Rows, keep_usable, pairs_by_order, parse_pairs, parse_rows
+from icr.data.pictures import PictureError, header
+from icr.errors import InputError
+from icr.relations import Relation, ResolvedRelation, resolve
+
+
+def label_file(image: Path) -> Path:
+    """The label file of a picture: ``labels`` in place of the last folder ``images``; else it lies beside the picture.
+
+    Example:
+        >>> label_file(Path("/d/images/train/a.jpg")).as_posix()
+        '/d/labels/train/a.txt'
+        >>> label_file(Path("/d/train/a.jpg")).as_posix()
+        '/d/train/a.txt'
+    """
+    return _beside_images(image, "labels") or image.with_suffix(".txt")
+
+
+def pairs_file(image: Path) -> Path:
+    """The pairs file of a picture: ``pairs`` in place of the last folder ``images``; else in ``pairs/`` beside it.
+
+    Example:
+        >>> pairs_file(Path("/d/images/train/a.jpg")).as_posix()
+        '/d/pairs/train/a.txt'
+        >>> pairs_file(Path("/d/train/a.jpg")).as_posix()
+        '/d/train/pairs/a.txt'
+    """
+    return _beside_images(image, "pairs") or image.parent / "pairs" / f"{image.stem}.txt"
+
+
+def _beside_images(image: Path, folder: str) -> Path | None:
+    before, images, after = str(image).rpartition(f"{os.sep}images{os.sep}")
+    return Path(f"{before}{os.sep}{folder}{os.sep}{after}").with_suffix(".txt") if images else None
+
+
+def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
+    """Read a YOLO data set.
+
+    Raises:
+        InputError: there is no `data.yaml`, or it cannot be one.
+    """
+    file = find_config(source)
+    if file is None:
+        raise InputError(f"{source} is no data.yaml and holds none; expected one with names:, train: and val:")
+    findings: list[Finding] = []
+    config = read_config(file, findings)
+    relations = resolve(config.relations, config.names) if config.ordered else ()
+    read_splits: dict[str, list[Sample]] = {}
+    folders: set[Path] = set()
+    read_labels: set[Path] = set()
+    for split in requested(list(config.splits), splits, file):
+        pictures: list[Path] = []
+        for entry in config.splits[split]:
+            listed, is_folder = list_pictures(entry, config, findings)
+            pictures += listed
+            if is_folder:
+                folders.update(label_file(each).parent for each in listed if _beside_images(each, "labels"))
+        _report_repeats(pictures, split, config.file, findings)
+        labels = {each: label_file(each) for each in pictures}
+        read_labels.update(labels.values())
+        samples = [
+            sample
+            for each in pictures
+            if (sample := _read_sample(each, config.names, config.ordered, relations, findings)) is not None
+        ]
+        if not samples:
+            findings.append(found("split.empty", config.file, f"{split} has no usable picture"))
+        elif all(sample.label_file is None for sample in samples):
+            _replace_missing_labels(samples, split, config.file, findings)
+        read_splits[split] = samples
+    _report_stray_labels(folders, read_labels, findings)
+    return Dataset(
+        source,
+        "yolo",
+        config.names,
+        read_splits,
+        config.relations,
+        findings,
+        category_ids=config.category_ids,
+    )
+
+
+def _report_repeats(pictures: Sequence[Path], split: str, file: Path, findings: list[Finding]) -> None:
+    seen: set[Path] = set()
+    for each in pictures:
+        if each in seen:
+            findings.append(found("picture.listed_twice", each, f"stands twice in {split} of {file.name}"))
+        seen.add(each)
+
+
+def _replace_missing_labels(samples: Sequence[Sample], split: str, file: Path, findings: list[Finding]) -> None:
+    """Say once that a whole split has no label file, in place of saying so of each picture."""
+    own = {str(label_file(sample.image)) for sample in samples}
+    findings[:] = [each for each in findings if each.id != "labels.missing" or each.file not in own]
+    expected = label_file(samples[0].image)
+    message = f"not one of the {counted(len(samples), 'picture')} of {split} has a label file; expected e.g. {expected}"
+    findings.append(found("labels.none", file, message))
+
+
+def _report_stray_labels(folders: Iterable[Path], read_labels: set[Path], findings: list[Finding]) -> None:
+    for folder in sorted(folders):
+        for each in sorted(folder.glob("*.txt")) if folder.is_dir() else ():
+            if each not in read_labels and each.name != "classes.txt":
+                findings.append(found("labels.no_picture", each, "there is no picture of this name in images/"))
+
+
+def _read_sample(
+    image: Path,
+    names: Sequence[str],
+    ordered: bool,
+    relations: Sequence[ResolvedRelation],
+    findings: list[Finding],
+) -> Sample | None:
+    """One picture with its labels; None when it cannot be used, which is a finding."""
+    try:
+        size = header(image)
+    except FileNotFoundError:
+        findings.append(found("picture.missing", image, "there is no such picture"))
+        return None
+    except PictureError as error:
+        findings.append(found("picture.unreadable", image, f"cannot be opened as a picture: {error}"))
+        return None
+    if size.turned:
+        findings.append(found("picture.turned", image, f"is shown as {size.width} x {size.height}, stored turned"))
+    file = label_file(image)
+    try:
+        lines = read_lines(file, findings)
+    except FileNotFoundError:
+        findings.append(found("labels.missing", file, "there is no label file; the picture counts as empty"))
+        return Sample(image, size.width, size.height, np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    if lines is None:
+        return None
+    rows = parse_rows(lines, file, len(names), findings)
+    if not rows.classes:
+        findings.append(found("labels.empty", file, "has no row; the picture counts as empty"))
+    parents = _read_pairs(image, rows, file, ordered, relations, findings)
+    return _in_pixels(image, size.width, size.height, file, rows, parents, findings)
+
+
+def _read_pairs(
+    image: Path,
+    rows: Rows,
+    labels: Path,
+    ordered: bool,
+    relations: Sequence[ResolvedRelation],
+    findings: list[Finding],
+) -> Ints:
+    """The parent of each usable row, among the usable rows."""
+    sidecar = pairs_file(image)
+    try:
+        lines = read_lines(sidecar, findings)
+    except FileNotFoundError:
+        lines = None
+    if lines is not None:
+        return keep_usable(parse_pairs(lines, sidecar, len(rows.classes), findings), rows, labels, findings)
+    if ordered:
+        return keep_usable(pairs_by_order(rows, labels, relations, findings), rows, labels, findings)
+    return np.full(len(rows.labels), UNSTATED, np.int64)
+
+
+def _in_pixels(
+    image: Path, width: int, height: int, file: Path, rows: Rows, parents: Ints, findings: list[Finding]
+) -> Sample:
+    with np.errstate(over="ignore", invalid="ignore"):
+        centres, halves = rows.boxes[:, :2], rows.boxes[:, 2:] / 2
+        boxes = np.concatenate([centres - halves, centres + halves], 1) * np.array([width, height, width, height])
+    keep = usable(boxes, width, height, lambda place: (file, int(rows.lines[place]), "box"), findings)
+    attributes: list[dict[str, Any]] = [{} for _ in rows.lines] if rows.outlines else []
+    for row, outline in rows.outlines.items():
+        attributes[row]["segmentation"] = [[value * (height if at % 2 else width) for at, value in enumerate(outline)]]
+    place = np.where(keep, np.cumsum(keep) - 1, -1)
+    lost = keep & (parents >= 0) & (place[np.maximum(parents, 0)] < 0) if len(keep) else keep
+    for each in np.flatnonzero(lost).tolist():
+        message = f"the parent of the box is the box of line {rows.lines[parents[each]]}, which cannot be used"
+        findings.append(found("pairs.lost", file, message, int(rows.lines[each])))
+    if len(keep):
+        parents = np.where(parents >= 0, place[np.maximum(parents, 0)], parents)[keep]
+    sample = Sample(image, width, height, boxes[keep], rows.labels[keep], parents, file, rows.lines[keep])
+    if attributes:
+        sample.box_attributes = [attributes[each] for each in np.flatnonzero(keep).tolist()]
+    cut_circles(sample, pairs_file(image), findings)
+    return sample
+
+
+def write(dataset: Dataset, out: Path, images: Images = "copy") -> tuple[str, ...]:
+    """Write a data set as YOLO into an empty folder.
+
+    Returns:
+        What YOLO text labels could not hold, in words.
+
+    Raises:
+        InputError: `images` is ``reference`` (YOLO finds labels from the picture's path), or a picture has no size.
+    """
+    if images == "reference":
+        raise InputError(
+            "YOLO finds a label by its picture's path, so pictures cannot stay where they are; use --images link"
+        )
+    for split, samples in dataset.splits.items():
+        write_split(samples, out, split, link=images == "link")
+    keys: dict[str, Any] = {split: f"images/{split}" for split in dataset.splits}
+    write_config(out / "data.yaml", keys, dataset.names, dataset.relations, dataset.category_ids)
+    return _not_held(dataset)
+
+
+def write_split(samples: Sequence[Sample], out: Path, split: str, *, link: bool) -> None:
+    """Write pictures, labels and pairs of one split below ``images/``, ``labels/`` and ``pairs/`` of a folder."""
+    folders = {kind: out / kind / split for kind in ("images", "labels")}
+    for each in folders.values():
+        each.mkdir(parents=True, exist_ok=True)
+    for sample, name in zip(samples, relative_names(samples), strict=True):
+        if sample.width < 1 or sample.height < 1:
+            raise InputError(f"{sample.image}: the size of the picture is unknown, so its boxes cannot be written")
+        place(sample.image, folders["images"] / name, link=link)
+        text = name.with_suffix(".txt")
+        _write_text(folders["labels"] / text, label_rows(sample))
+        if (sample.parents != UNSTATED).any():
+            _write_text(out / "pairs" / split / text, pair_rows(sample))
+
+
+def label_rows(sample: Sample) -> list[str]:
+    """The rows of a label file, with every digit of the numbers.
+
+    Example:
+        >>> box = np.array([[10.0, 20, 30, 60]])
+        >>> label_rows(Sample(Path("a.jpg"), 100, 200, box, np.array([1]), np.array([-2])))
+        ['1 0.2 0.2 0.2 0.2']
+    """
+    sides = np.array([sample.width, sample.height], np.float64)
+    centres = (sample.boxes[:, :2] + sample.boxes[:, 2:]) / 2 / sides
+    sizes = (sample.boxes[:, 2:] - sample.boxes[:, :2]) / sides
+    numbers = np.concatenate([centres, sizes], 1).tolist()
+    return [f"{label} {' '.join(map(repr, row))}" for label, row in zip(sample.labels.tolist(), numbers, strict=True)]
+
+
+def pair_rows(sample: Sample) -> list[str]:
+    """The lines of a pairs file: each child with its parent, and -2 for boxes of which nothing is stated.
+
+    Example:
+        >>> pair_rows(Sample(Path("a.jpg"), 9, 9, np.zeros((3, 4)), np.array([0, 1, 0]), np.array([1, -1, -2])))
+        ['0 1', '2 -2']
+    """
+    return [f"{row} {parent}" for row, parent in enumerate(sample.parents.tolist()) if parent != -1]
+
+
+def write_config(
+    file: Path,
+    keys: dict[str, Any],
+    names: Sequence[str],
+    relations: Sequence[Relation],
+    category_ids: Sequence[int] = (),
+) -> None:
+    """Write a `data.yaml`: `keys` first, then names and relations."""
+    content = {**keys, "names": dict(enumerate(names))}
+    if relations:
+        content["relations"] = relation_block(relations)
+    if category_ids and list(category_ids) != list(range(1, len(names) + 1)):
+        content["category_ids"] = list(category_ids)
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    file.write_text(text, encoding="utf-8")
+
+
+def relation_block(relations: Sequence[Relation]) -> list[dict[str, Any]]:
+    """Relations as they stand in a file.
+
+    Example:
+        >>> relation_block([Relation("plate", ("car", "bus"))])
+        [{'child': 'plate', 'parent': ['car', 'bus'], 'weight': 2.5}]
+    """
+    return [
+        {
+            "child": each.child,
+            "parent": list(each.parent) if isinstance(each.parent, tuple) else each.parent,
+            "weight": each.weight,
+        }
+        for each in relations
+    ]
+
+
+def _write_text(file: Path, rows: Sequence[str]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+
+
+def _not_held(dataset: Dataset) -> tuple[str, ...]:
+    boxes = [each for split in dataset.splits.values() for sample in split for each in sample.box_attributes]
+    keys = {key for split in dataset.splits.values() for sample in split for key in sample.attributes} - {"image_id"}
+    outlines = sum("segmentation" in each for each in boxes)
+    crowds = sum(bool(each.get("iscrowd")) for each in boxes)
+    others = {key for each in boxes for key in each} - {"segmentation", "iscrowd", "area"}
+    said = []
+    if outlines:
+        said.append(f"{counted(outlines, 'outline')} (segmentation): only the boxes are written")
+    if crowds:
+        said.append(f"the crowd mark of {counted(crowds, 'box', 'boxes')}: they become ordinary boxes")
+    if others | keys:
+        said.append(f"attributes: {', '.join(sorted(map(str, others | keys)))}")
+    return tuple(said)
+
+
+FORMAT = register(
+    Format(
+        "yolo",
+        "a data.yaml, or a folder that holds one",
+        lambda source: find_config(source) is not None,
+        read,
+        write,
+    )
+)
