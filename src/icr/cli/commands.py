@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from icr.cli import data, show, train
+from icr.cli import data, evaluate, show, train
 from icr.cli.output import answer, say
 from icr.errors import InputError
 from icr.version import __version__
@@ -33,6 +33,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 
 app.command("train")(train.train)
+app.command("eval")(evaluate.evaluate)
 app.add_typer(data.app)
 data.app.command("show")(show.show)
 
