@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from icr.cli import data, evaluate, show, train
+from icr.cli import data, evaluate, show, synth, train
 from icr.cli.output import answer, say
 from icr.errors import InputError
 from icr.version import __version__
@@ -36,6 +36,7 @@ app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.add_typer(data.app)
 data.app.command("show")(show.show)
+data.app.command("synth")(synth.synth)
 
 
 def run(args: Sequence[str]) -> int:

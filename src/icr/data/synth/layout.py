@@ -174,7 +174,7 @@ def _road(rng: np.random.Generator) -> Road:
     lane = float(rng.uniform(3.0, 3.7))
     left, right = int(rng.integers(-3, 0)), int(rng.integers(0, 3))
     oncoming = rng.random()
-    divider = left if oncoming < 0.25 else right + 1 if oncoming < 0.40 else int(rng.integers(left + 1, 1))
+    divider = left if oncoming < 0.16 else right + 1 if oncoming < 0.36 else int(rng.integers(left + 1, 1))
     return Road(lane, left, right, divider, float(rng.uniform(-0.45, 0.45)) * lane)
 
 
@@ -199,7 +199,7 @@ def _vehicle(
     x = lane * road.lane + road.middle + float(rng.normal(0, 0.22))
     yaw = float(np.radians(rng.normal(0, 1.5) if rng.random() < 0.85 else rng.uniform(-14, 14)))
     vehicle = _project(settings.size, camera, body, facing, x, z, yaw, lane)
-    left, top, right, bottom = *vehicle.quad.min(axis=0), *vehicle.quad.max(axis=0)
+    (left, top), (right, bottom) = vehicle.quad.min(axis=0).tolist(), vehicle.quad.max(axis=0).tolist()
     width, height = settings.size
     whole = left >= 2 and top >= 2 and right <= width - 2 and bottom <= height - 2
     if whole:
@@ -223,8 +223,8 @@ def _project(
     axles = np.array(body.axles if facing == "front" else [body.length - axle for axle in body.axles])
     half = float(near.half.max()) - 0.04
     tyres = np.array([[side * half, 0.0, axle] for axle in axles for side in (-1, 1)])
-    mirrors = np.array([[side * (half + MIRROR), body.belt + 0.1, _mirror_depth(body, facing)] for side in (-1, 1)])
-    parts = [face, back, tyres] if body.kind == "bus" or facing == "rear" else [face, back, tyres, mirrors]
+    mirrors = np.array([[side * (half + MIRROR), body.belt + 0.1, mirror_depth(body, facing)] for side in (-1, 1)])
+    parts = [face, back, tyres] if body.kind == "bus" else [face, back, tyres, mirrors]
     points = camera.project(bare.place(np.concatenate(parts)))
     height, offset = near.plate
     centre = near.at(np.array(offset / float(np.interp(height, near.height, near.half))), np.array(height))
@@ -247,7 +247,8 @@ MIRROR = 0.14
 """How far a mirror stands out, in metres."""
 
 
-def _mirror_depth(body: Body, facing: Facing) -> float:
+def mirror_depth(body: Body, facing: Facing) -> float:
+    """Distance in metres of the mirrors behind the near end."""
     front = float(np.interp(body.belt + 0.1, body.front.height, body.front.back)) + 0.25
     return front if facing == "front" else body.length - front
 

@@ -13,32 +13,34 @@ from icr.data.synth.plates import Rgb
 from icr.data.synth.settings import SceneSettings
 from icr.data.synth.vehicles import paint_vehicle
 
-SKIES: tuple[tuple[Rgb, Rgb], ...] = (
-    ((206, 216, 224), (96, 146, 206)), ((214, 216, 218), (172, 182, 194)), ((226, 210, 190), (130, 158, 194)),
-    ((188, 194, 200), (140, 150, 162)),
+SKIES: tuple[tuple[Rgb, Rgb, float], ...] = (
+    ((206, 218, 228), (84, 138, 204), 0.6), ((214, 216, 218), (172, 182, 194), 0.1), ((228, 210, 188), (122, 154, 196), 0.9),
+    ((190, 196, 202), (142, 152, 164), 0.0), ((208, 222, 232), (110, 160, 214), 0.4),
 )  # fmt: skip
-"""Colours of the horizon and the zenith by day."""
+"""Colours of the horizon and the zenith by day, and how far a vehicle's shadow reaches to its side in metres."""
 
 
 def paint(scene: Scene, settings: SceneSettings, seed: int, split: str, index: int) -> tuple[Image.Image, int]:
     """The picture of a scene, RGB, and the JPEG quality it is to be written with."""
     rng = generator(seed, split, index, 1)
     night = scene.light == "night"
-    haze, zenith = ((34, 38, 50), (8, 10, 18)) if night else SKIES[int(rng.integers(len(SKIES)))]
+    sky = int(rng.integers(len(SKIES)))
+    haze, zenith, sun = ((40, 44, 58), (10, 12, 22), 0.0) if night else SKIES[sky]
     image = scenery.backdrop(scene, haze, zenith, rng)
     canvas = Canvas(image, Image.new("RGB", image.size), scene.camera.scaled(OVERSAMPLE), haze, night)
     scenery.markings(canvas, scene.road, rng)
     scenery.houses(canvas, scene.road, rng)
     feet = scenery.lamps(canvas, scene.road, rng)
     scenery.road_signs(canvas, scene.road, settings.lures, rng)
-    scenery.shadows(canvas, scene)
+    scenery.shadows(canvas, scene, sun=0.0 if night else sun)
     for number, vehicle in enumerate(scene.vehicles):
         paint_vehicle(canvas, vehicle, scene.camera.focal, settings.lures, generator(seed, split, index, 2, number))
     picture = canvas.image.reduce(OVERSAMPLE)
     glow = canvas.glow.reduce(OVERSAMPLE)
     if night:
         picture = ImageChops.multiply(picture, night_light(scene, settings.darkness, feet, rng))
-    picture = ImageChops.add(picture, bloom(glow, night))
+        glow = bloom(glow, scene.camera.horizon, wet=bool(rng.random() < 0.4))
+    picture = ImageChops.add(picture, glow)
     return camera_faults(picture, settings, night, rng), int(rng.integers(settings.quality[0], settings.quality[1] + 1))
 
 
@@ -49,7 +51,7 @@ def night_light(
     width, height = scene.size
     size = max(2, width // 8), max(2, height // 8)
     camera: Camera = scene.camera.scaled(1 / 8)
-    ambient = 1 - 0.78 * darkness
+    ambient = 1 - 0.80 * darkness
     base = tuple(int(255 * ambient * tint) for tint in (0.86, 0.92, 1.0))
     sheet = Image.new("RGB", size, base)
     angles = np.linspace(0, 2 * np.pi, 20, endpoint=False)
@@ -57,27 +59,42 @@ def night_light(
     draw = ImageDraw.Draw(pools)
     for x, z, _ in feet:
         ring = np.stack([x + 5.5 * np.cos(angles), np.zeros(20), np.maximum(z + 8 * np.sin(angles), 0.7)], axis=-1)
-        draw.polygon(flat(camera.project(ring)), fill=(84, 66, 40))
+        draw.polygon(flat(camera.project(ring)), fill=(96, 76, 48))
     beam = np.array([[-2.2, 0.0, 2.0], [2.2, 0.0, 2.0], [6.0, 2.2, 42.0], [-5.0, 2.2, 42.0]])
     throw = Image.new("RGB", size)
-    ImageDraw.Draw(throw).polygon(flat(camera.project(beam)), fill=(100, 98, 90))
+    ImageDraw.Draw(throw).polygon(flat(camera.project(beam)), fill=(112, 110, 102))
     pools = pools.filter(ImageFilter.GaussianBlur(size[0] / 36))
     throw = throw.filter(ImageFilter.GaussianBlur(size[0] / 14))
     lit = ImageChops.add(ImageChops.add(sheet, pools), throw)
     return lit.resize((width, height), Image.Resampling.BILINEAR)
 
 
-def bloom(glow: Image.Image, night: bool) -> Image.Image:
-    """Lamps with the halo that a lens gives them, RGB to add."""
-    if not night:
-        return glow
+def bloom(glow: Image.Image, horizon: float, wet: bool) -> Image.Image:
+    """Lamps with the halo that a lens gives them and, on a wet road, their reflections; RGB to add."""
     width, height = glow.size
-    total = glow
-    for step, radius, gain in ((2, width / 400, 0.9), (4, width / 170, 1.1), (8, width / 60, 1.0)):
-        small = glow.reduce(step).filter(ImageFilter.GaussianBlur(radius / step))
-        small = small.point(lambda value, gain=gain: min(255, int(value * gain)))
-        total = ImageChops.add(total, small.resize((width, height), Image.Resampling.BILINEAR))
-    return total
+    quarter = glow.reduce(4)
+    total = Image.new("RGB", quarter.size)
+    for share, gain in ((400, 0.9), (130, 1.3), (40, 1.5)):
+        halo = quarter.filter(ImageFilter.GaussianBlur(width / share / 4))
+        total = ImageChops.add(total, halo.point([min(255, int(value * gain)) for value in range(256)] * 3))
+    if wet:
+        total = ImageChops.add(total, streaks(quarter, horizon / height))
+    return ImageChops.add(glow, total.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def streaks(quarter: Image.Image, horizon: float) -> Image.Image:
+    """The lamps drawn out downwards, as a wet road mirrors them; RGB to add, of the size of `quarter`."""
+    width, height = quarter.size
+    line = round(height * horizon)
+    values = np.asarray(quarter, np.float32)
+    trail = np.zeros((height, width, 3), np.float32)
+    carry = values[: line + 1].max(axis=0) * 0.35
+    fade = 1 - 4.0 / height
+    for row in range(line, height):
+        carry = np.maximum(carry * fade, values[row])
+        trail[row] = carry
+    soft = Image.fromarray((trail * 0.26).astype(np.uint8))
+    return soft.filter(ImageFilter.GaussianBlur(max(0.6, width / 200)))
 
 
 def camera_faults(picture: Image.Image, settings: SceneSettings, night: bool, rng: np.random.Generator) -> Image.Image:
@@ -91,9 +108,11 @@ def camera_faults(picture: Image.Image, settings: SceneSettings, night: bool, rn
     ramp = np.linspace(0, 1, 256) ** gamma * 255
     table = np.concatenate([np.clip(ramp * share, 0, 255) for share in gain])
     picture = picture.point(np.round(table).astype(int).tolist())
-    sigma = float(rng.uniform(0.3, 1)) * settings.noise * (2.0 if night else 1.0)
-    values = np.asarray(picture, np.float32)
-    noise = rng.standard_normal((height, width, 1), np.float32) * sigma
-    coarse = rng.standard_normal((height // 2 + 1, width // 2 + 1, 3), np.float32) * (sigma * 0.6)
-    noise = noise + coarse.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
-    return Image.fromarray(np.clip(values + noise + 0.5, 0, 255).astype(np.uint8))
+    sigma = float(rng.uniform(0.3, 1)) * settings.noise * (1.7 if night else 1.0)
+    values = np.array(picture, np.int16)
+    noise = rng.standard_normal((height, width), np.float32)
+    # The colour noise of a sensor is coarser than that of its brightness.
+    coarse = rng.standard_normal((height // 2 + 1, width // 2 + 1, 3), np.float32) * np.float32(sigma * 0.55)
+    values += np.rint(noise * np.float32(sigma)).astype(np.int16)[..., None]
+    values += np.rint(coarse).astype(np.int16).repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
+    return Image.fromarray(np.clip(values, 0, 255, out=values).astype(np.uint8))

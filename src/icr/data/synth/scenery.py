@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image, ImageFilter
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFilter
 
 from icr.data.synth.camera import Array
 from icr.data.synth.canvas import OVERSAMPLE, Canvas, flat, rgb
@@ -22,8 +23,22 @@ def backdrop(scene: Scene, haze: Rgb, zenith: Rgb, rng: np.random.Generator) -> 
     picture[:] = (1 - share) * np.array(zenith) + share * np.array(haze)
     picture[:horizon] += clouds(width, horizon, rng)[..., None] * (34 if scene.light == "day" else 8)
     picture[horizon:] = ground(scene, haze, horizon, rng)
+    skyline(picture, scene, haze, horizon, rng)
     small = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
-    return small.resize((width * OVERSAMPLE, height * OVERSAMPLE), Image.Resampling.BILINEAR)
+    # Shrinking the canvas undoes this exactly, so nothing smoother is needed.
+    return small.resize((width * OVERSAMPLE, height * OVERSAMPLE), Image.Resampling.NEAREST)
+
+
+def skyline(picture: Array, scene: Scene, haze: Rgb, horizon: int, rng: np.random.Generator) -> None:
+    """Draw far houses and woods, nearly as pale as the haze, along the horizon of a picture (height, width, 3)."""
+    width, height = scene.size
+    tone = np.array(haze) * 0.86 + np.array([70, 80, 90]) * (0.14 if scene.light == "day" else 0.05)
+    column = 0
+    while column < width:
+        wide = int(rng.uniform(0.015, 0.06) * width) + 1
+        tall = int(height * rng.uniform(0.012, 0.06) * (2 if rng.random() < 0.2 else 1))
+        picture[max(0, horizon - tall) : horizon, column : column + wide] = tone * rng.uniform(0.95, 1.04)
+        column += wide
 
 
 def clouds(width: int, height: int, rng: np.random.Generator) -> Array:
@@ -40,27 +55,38 @@ def ground(scene: Scene, haze: Rgb, horizon: int, rng: np.random.Generator) -> A
     """Asphalt and what lies beside it (rows below the horizon, width, 3), with grain that shrinks with distance."""
     width, height = scene.size
     camera = scene.camera
-    rows = np.arange(horizon, height) + 0.5
+    rows = np.arange(horizon, height, dtype=np.float32) + np.float32(0.5)
     depth = camera.focal * camera.height / np.maximum(rows - camera.horizon, 0.5)
-    x = (np.arange(width)[None, :] + 0.5 - camera.centre) * depth[:, None] / camera.focal
+    x = (np.arange(width, dtype=np.float32)[None, :] + np.float32(0.5 - camera.centre)) * depth[:, None] / camera.focal
     left, right = scene.road.edges()
-    asphalt = np.array([94, 95, 97]) * rng.uniform(0.82, 1.12)
+    asphalt = np.array([94, 95, 97], np.float32) * np.float32(rng.uniform(0.82, 1.12))
     verge = np.array([[104, 116, 74], [134, 128, 112], [122, 124, 122]][int(rng.integers(3))]) * rng.uniform(0.85, 1.1)
-    on_road = ((x > left) & (x < right))[..., None]
-    colour = np.where(on_road, asphalt, verge).astype(np.float32)
+    on_road = (x > left) & (x < right)
+    colour = np.where(on_road[..., None], asphalt, verge.astype(np.float32))
     grain = rng.standard_normal((256, 256)).astype(np.float32)
-    patches = np.asarray(
-        Image.fromarray((rng.random((16, 16)) * 255).astype(np.uint8)).resize((256, 256), Image.Resampling.BICUBIC),
-        np.float32,
-    ) / 255 - 0.5  # fmt: skip
-    columns = np.floor(x * 24).astype(np.int32) & 255
-    lines = (np.floor(depth * 24).astype(np.int32) & 255)[:, None]
-    fade = np.clip(9.0 / depth, 0, 1)[:, None]
-    slow = patches[(np.floor(depth * 3).astype(np.int32) & 255)[:, None], np.floor(x * 6).astype(np.int32) & 255]
-    wear = np.cos((x - scene.road.middle) / scene.road.lane * 4 * np.pi) * 3.0
-    colour += (grain[lines, columns] * 7.0 * fade + slow * 26.0 - wear * on_road[..., 0])[..., None]
+    patches = seamless(rng)
+    columns = np.floor(x * 60).astype(np.int32) & 255
+    lines = (np.floor(depth * 40).astype(np.int32) & 255)[:, None]
+    fade = np.clip(5.0 / depth, 0.15, 1)[:, None]
+    slow = patches[(np.floor(depth * 9).astype(np.int32) & 255)[:, None], np.floor(x * 16).astype(np.int32) & 255]
+    wear = np.cos((x - np.float32(scene.road.middle)) * np.float32(4 * np.pi / scene.road.lane)) * np.float32(4)
+    colour += (grain[lines, columns] * (fade * 5) + slow * 22 - wear * on_road)[..., None]
     veil = (1 - np.exp(-depth / 220.0))[:, None, None]
-    return np.asarray(colour * (1 - veil) + np.array(haze) * veil, np.float32)
+    colour *= 1 - veil
+    colour += np.array(haze, np.float32) * veil
+    return colour
+
+
+def seamless(rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Soft patches (256, 256), -0.5..0.5, that repeat without a seam."""
+    total = np.zeros((256, 256), np.float32)
+    for cells, weight in ((8, 0.6), (32, 0.4)):
+        coarse = (rng.random((cells, cells)) * 255).astype(np.uint8)
+        step = 256 // cells
+        sheet = Image.fromarray(np.pad(coarse, 4, mode="wrap"))
+        large = sheet.resize(((cells + 8) * step, (cells + 8) * step), Image.Resampling.BICUBIC)
+        total += weight * np.asarray(large, np.float32)[4 * step : 4 * step + 256, 4 * step : 4 * step + 256] / 255
+    return total - np.float32(0.5)
 
 
 def strip(canvas: Canvas, left: float, right: float, near: float, far: float, colour: Rgb | Array) -> None:
@@ -87,6 +113,23 @@ def markings(canvas: Canvas, road: Road, rng: np.random.Generator) -> None:
         for near in np.arange(start - 9, 130, 9.0):
             if near + 4 > 1.0:
                 strip(canvas, x - 0.07, x + 0.07, max(float(near), 1.0), float(near) + 4, white)
+    if rng.random() < 0.3:
+        near = float(rng.uniform(7, 30))
+        for x in np.arange(left + 0.6, right - 0.6, 0.9):
+            strip(canvas, float(x), float(x) + 0.45, near, near + 3.5, white)
+    for _ in range(int(rng.integers(0, 4))):
+        patch_of_tar(canvas, float(rng.uniform(left, right - 1.5)), float(rng.uniform(4, 30)), rng)
+
+
+def patch_of_tar(canvas: Canvas, x: float, z: float, rng: np.random.Generator) -> None:
+    """A mended spot of the road, or a manhole."""
+    if rng.random() < 0.5:
+        strip(canvas, x, x + float(rng.uniform(0.6, 1.6)), z, z + float(rng.uniform(1, 5)), (70, 71, 73))
+        return
+    angles = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+    for radius, shade in ((0.38, 62), (0.31, 78)):
+        ring = np.stack([x + radius * np.cos(angles), np.zeros(20), z + radius * np.sin(angles)], axis=-1)
+        canvas.polygon(ring, (shade, shade, shade))
 
 
 def houses(canvas: Canvas, road: Road, rng: np.random.Generator) -> None:
@@ -179,8 +222,11 @@ def shop(canvas: Canvas, wall: float, side: int, near: float, far: float, rng: n
     quad = canvas.camera.project(board)
     warp(canvas.image, face, quad)
     if canvas.night:
-        canvas.shine(window, (120, 104, 72))
-        warp(canvas.glow, face.point(lambda value: int(value * 0.8)), quad)
+        for low, tone in ((0.5, 46), (1.2, 62), (1.9, 80)):
+            pane = window.copy()
+            pane[:, 1] = np.array([low, low, low + 0.7, low + 0.7])
+            canvas.shine(pane, (tone, round(tone * 0.88), round(tone * 0.64)))
+        warp(canvas.glow, face.point(lambda value: int(value * 0.42)), quad)
 
 
 def tree(canvas: Canvas, x: float, z: float, rng: np.random.Generator) -> None:
@@ -192,14 +238,21 @@ def tree(canvas: Canvas, x: float, z: float, rng: np.random.Generator) -> None:
     canvas.polygon(trunk, (78, 64, 52))
     scale = canvas.camera.focal / z
     base = np.array([58, 88, 46]) * rng.uniform(0.75, 1.2)
-    count = 26
-    spots = rng.normal(0, 1, (count, 2)) * np.array([tall * 0.17, tall * 0.14]) + np.array([0, tall * 0.72])
-    spots = spots[np.argsort(spots[:, 1])]
-    for index, (dx, y) in enumerate(spots.tolist()):
-        column, row = canvas.camera.project(np.array([x + dx, y, z])).tolist()
-        radius = float(rng.uniform(0.10, 0.16)) * tall * scale
-        fill = rgb(canvas.faded(base * (0.65 + 0.55 * index / count), z))
-        canvas.draw.ellipse((column - radius, row - radius * 0.85, column + radius, row + radius * 0.85), fill=fill)
+    count = int(np.clip(scale * tall * 0.55, 24, 150))
+    spots = np.clip(rng.normal(0, 1, (count, 2)), -1.7, 1.7) * np.array([tall * 0.16, tall * 0.13]) + np.array(
+        [0, tall * 0.70]
+    )
+    # From the shaded leaves below and behind to the sunlit ones on top.
+    spots = spots[np.argsort(spots[:, 1] - spots[:, 0] * 0.4)]
+    pixels = canvas.camera.project(np.column_stack([x + spots[:, 0], spots[:, 1], np.full(count, z)]))
+    radii = rng.uniform(0.10, 0.17, count) * tall * scale * (24 / count) ** 0.36
+    shades = np.linspace(0.55, 1.2, count) * rng.uniform(0.85, 1.12, count)
+    fills = np.clip(canvas.faded(base * shades[:, None], np.full(count, z)), 0, 255).astype(int).tolist()
+    for (column, row), radius, (red, green, blue) in zip(pixels.tolist(), radii.tolist(), fills, strict=True):
+        edges = (column - radius, row - radius * 0.8, column + radius, row + radius * 0.8)
+        canvas.draw.ellipse(edges, fill=(red, green, blue))
+        if canvas.night:
+            canvas.draw_glow.ellipse(edges, fill=(0, 0, 0))
 
 
 def lamps(canvas: Canvas, road: Road, rng: np.random.Generator) -> list[tuple[float, float, float]]:
@@ -309,21 +362,18 @@ def disc(canvas: Canvas, x: float, y: float, z: float, rng: np.random.Generator)
     warp(canvas.image, sign_face((60, 44), text, (238, 238, 234), (24, 24, 26)), canvas.camera.project(board_quad))
 
 
-def shadows(canvas: Canvas, scene: Scene) -> None:
-    """Soft dark patches below the vehicles."""
+def shadows(canvas: Canvas, scene: Scene, sun: float) -> None:
+    """Soft dark patches below the vehicles, which the sun draws out by `sun` metres to the side."""
     size = canvas.image.width // 4, canvas.image.height // 4
     sheet = Image.new("L", size, 255)
-    from PIL import ImageDraw
-
     draw = ImageDraw.Draw(sheet)
-    lean = 0.0 if canvas.night else 0.55
     for vehicle in scene.vehicles:
         half = float(vehicle.body.front.half.max())
         corners = np.array(
             [
                 [-half - 0.08, 0, -0.12],
-                [half + lean, 0, -0.05],
-                [half + lean, 0, vehicle.body.length],
+                [half + sun, 0, -0.05],
+                [half + sun, 0, vehicle.body.length],
                 [-half, 0, vehicle.body.length],
             ]
         )

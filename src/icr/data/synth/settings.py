@@ -31,7 +31,7 @@ class SceneSettings:
         lures: 0..1, how many things that resemble plates (stickers, signs, displays) appear.
         kinds: share of cars, vans, trucks and buses.
         blur: largest blur radius in pixels of a 1,280-pixel-wide picture.
-        noise: largest standard deviation of the sensor noise by day, of 255; twice that at night.
+        noise: largest standard deviation of the sensor noise by day, of 255; 1.7 times that at night.
         darkness: 0..1, how dark a night is.
         quality: lowest and highest JPEG quality.
 
@@ -52,8 +52,8 @@ class SceneSettings:
     lures: float = 0.6
     kinds: tuple[float, float, float, float] = (0.68, 0.14, 0.11, 0.07)
     blur: float = 1.1
-    noise: float = 6.0
-    darkness: float = 0.8
+    noise: float = 3.6
+    darkness: float = 0.7
     quality: tuple[int, int] = (68, 94)
 
     def __post_init__(self) -> None:
@@ -114,7 +114,7 @@ CLOSE = SceneSettings(
     lures=0.25,
     kinds=(0.72, 0.14, 0.08, 0.06),
     blur=0.9,
-    noise=4.0,
+    noise=3.0,
     darkness=0.5,
     quality=(85, 95),
 )

@@ -10,7 +10,7 @@ from PIL import Image
 from icr.data.synth.bodies import ACROSS, BEND, End
 from icr.data.synth.camera import Array
 from icr.data.synth.canvas import Canvas, flat, rgb
-from icr.data.synth.layout import MIRROR, Vehicle, _mirror_depth
+from icr.data.synth.layout import MIRROR, Vehicle, mirror_depth
 from icr.data.synth.plates import Rgb, pick_colour, plate_face, plate_text, sign_face, warp
 
 PAINTS: tuple[Rgb, ...] = (
@@ -110,7 +110,7 @@ class Painter:
         up = world[1:, :-1] - world[:-1, :-1]
         normal = np.cross(up, across)
         normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-9)
-        shade = self.shade(normal)
+        shade = self.shade(normal) * self.grounded(world[:-1, :-1, 1])
         depth = world[:-1, :-1, 2]
         fill = self.canvas.faded(colour[:-1, None, :] * shade[..., None], depth)
         fill = np.clip(fill + 0.5, 0, 255).astype(int)
@@ -132,6 +132,11 @@ class Painter:
         if self.canvas.night:
             return np.asarray(0.62 + 0.30 * np.clip(-normal[..., 2], 0, 1) + 0.10 * sky)
         return np.asarray(0.42 + 0.36 * sun + 0.34 * sky)
+
+    def grounded(self, height: Array) -> Array:
+        """How much darker bodywork is near the road, which shades it and mirrors in it."""
+        low = float(self.end.height[0])
+        return np.asarray(0.70 + 0.30 * np.clip((height - low) / 0.55, 0, 1))
 
     def flank(self, side: float, height: Array, share: Array) -> Array:
         """World points on a side: at heights, and shares (0 near, 1 far) of the way between the ends."""
@@ -157,8 +162,9 @@ class Painter:
         low, top = float(end.height[0]), float(end.height[-1])
         levels = np.union1d(np.linspace(low, top, 16), [body.belt])
         outward = self.vehicle.place(np.array([side, 0.0, 0.0])) - self.vehicle.place(np.zeros(3))
-        level_shade = np.linspace(0.86, 1.08, len(levels))
-        shade = float(self.shade(outward)) * level_shade
+        # A flank bulges: its shoulder, below the windows, catches the light.
+        shoulder = np.exp(-(((levels - body.belt + 0.12) / 0.10) ** 2)) * 0.16
+        shade = float(self.shade(outward)) * (self.grounded(levels) + shoulder)
         zeros, ones = np.zeros(2), np.ones(2)
         for index in range(len(levels) - 1):
             pair = levels[index : index + 2]
@@ -285,7 +291,8 @@ class Painter:
         low, high = self.end.glass
         if high <= low:
             return
-        edges = np.linspace(low, high, 7)
+        bands = 12 if self.pixels > 60 else 6
+        edges = np.linspace(low, high, bands + 1)
         inset = 0.90 if self.vehicle.body.kind in ("car", "van") else 0.94
 
         def band(bottom: float, top: float, left: float = -1.0, right: float = 1.0) -> Array:
@@ -302,8 +309,8 @@ class Painter:
         rim = 0.022
         self.patch(band(low - rim, high + rim), TRIM)
         sky = np.array([150, 168, 186]) if not self.canvas.night else np.array([52, 56, 66])
-        for index in range(6):
-            blend = 0.10 + 0.55 * (index / 5) ** 2
+        for index in range(bands):
+            blend = 0.10 + 0.55 * (index / (bands - 1)) ** 2
             self.patch(band(edges[index], edges[index + 1]), np.array(GLASS) * (1 - blend) + sky * blend)
         if self.pixels > 45 and self.vehicle.body.kind in ("car", "van"):
             self.people(low, high)
@@ -324,7 +331,7 @@ class Painter:
         half = float(np.interp(low + span * 0.4, self.end.height, self.end.half))
         for side in (-1, 1):
             x = side * half * 0.46
-            rest = ellipse(x, low + span * 0.42, half * 0.17, span * 0.24)
+            rest = rounded(x - half * 0.15, low + span * 0.2, x + half * 0.15, low + span * 0.56, 0.06)
             self.patch(rest, dark)
             trunk = np.array(
                 [
@@ -516,7 +523,7 @@ class Painter:
     def truck_front(self) -> None:
         """A flat cab: visor, grille, low lamps, mirrors on arms."""
         half = self.half_at(1.0)
-        low, high = self.end.glass
+        _, high = self.end.glass
         self.patch(rounded(-half * 0.62, 0.88, half * 0.62, 1.22, 0.1), (34, 35, 38))
         for y in np.linspace(0.93, 1.17, 5):
             self.patch(box(-half * 0.60, y - 0.012, half * 0.60, y + 0.012), (120, 122, 126))
@@ -616,7 +623,7 @@ class Painter:
         warp(self.canvas.image, face, quad)
         if self.canvas.night:
             # The plate's own lamp, or our beam thrown back.
-            gain = float(rng.uniform(0.25, 0.5)) * (1.0 if vehicle.facing == "rear" else 0.7)
+            gain = float(rng.uniform(0.10, 0.28)) * (1.0 if vehicle.facing == "rear" else 0.7)
             warp(self.canvas.glow, face.point(lambda value: int(value * gain)), quad)
 
     focal: float = 1.0
@@ -624,13 +631,11 @@ class Painter:
     def mirrors(self) -> None:
         """The two mirrors."""
         body = self.vehicle.body
-        if body.kind == "bus" and self.vehicle.facing == "rear":
+        if body.kind == "bus":
             return
-        depth = _mirror_depth(body, self.vehicle.facing)
+        depth = mirror_depth(body, self.vehicle.facing)
         height = body.belt + 0.1
         half = float(self.end.half.max()) - 0.04
-        if self.vehicle.facing == "rear":
-            return
         for side in (-1, 1):
             inner, outer = half - 0.06, half + MIRROR
             tall = 0.09 if body.kind in ("car", "van") else 0.2
@@ -654,9 +659,12 @@ def paint_vehicle(canvas: Canvas, vehicle: Vehicle, focal: float, lures: float, 
     painter.focal = focal
     canvas.black_out(vehicle.outline * (canvas.camera.focal / focal))
     painter.tyres()
+    if vehicle.facing == "rear":
+        painter.mirrors()
     painter.bodywork()
     painter.screen()
-    painter.mirrors()
+    if vehicle.facing == "front":
+        painter.mirrors()
     painter.details()
 
 
