@@ -63,6 +63,7 @@ KINDS: dict[str, Kind] = {
         "The same picture stands in two splits, so that the evaluation sees training data",
         "Keep it in one of them.",
     ),
+    "classes.unused": Kind("info", "No picture has a box of a class", "Nothing, if that is meant."),
     # text files
     "text.encoding": Kind("error", "A text file is no UTF-8 text; it is not used", "Save it as UTF-8."),
     "text.unreadable": Kind("error", "A file cannot be opened", "Check that it is a file and may be read."),
