@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: AGPL-3.0-only
+"""The engine behind `icr train`, `icr eval`, `icr predict` and `icr doctor` for Ultralytics' detectors."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+# Read by Ultralytics when it is imported: no usage statistics, no update check, no font, no weights from the network.
+os.environ.setdefault("YOLO_OFFLINE", "1")
+
+import torch
+from ultralytics.cfg import get_cfg
+from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER, downloads
+from ultralytics.utils.torch_utils import strip_optimizer
+
+from icr.errors import InputError, nearest
+from icr.relations import Relation
+from icr.ultralytics.prediction import UltralyticsPredictor, load
+from icr.ultralytics.training import DetectionTrainer, trainer
+from icr.ultralytics.weights import checkpoint_of, start
+
+if TYPE_CHECKING:
+    from icr.training import TrainSettings
+
+__all__ = ["Probe", "UltralyticsPredictor", "load", "probe_step", "train"]
+
+_OURS = {
+    **{key: f"--{key}" for key in ("model", "epochs", "imgsz", "batch", "device", "seed", "workers", "resume")},
+    **dict.fromkeys(("project", "name", "exist_ok", "save_dir"), "--out"),
+    "data": "the DATA argument",
+    **dict.fromkeys(("task", "mode"), "the command"),
+}
+
+_WARM_UP_STEPS = 30
+
+
+def train(settings: TrainSettings) -> None:
+    """Train a detector; `results.csv` and `weights/` are left in the run folder, and nothing anywhere else.
+
+    Raises:
+        InputError: the model or an override cannot be used, or the training data holds no pair.
+    """
+    check_overrides(settings.overrides)
+    last = settings.out / "weights" / "last.pt"
+    if settings.resume and last.is_file():
+        checkpoint = checkpoint_of(last)
+        if _finish(settings, checkpoint):
+            return
+        asked: dict[str, Any] = {"model": str(last), "resume": str(last), "save_dir": str(settings.out.resolve())}
+        begin = None
+    else:
+        if settings.resume:
+            LOGGER.info(f"icr: {last} is not there yet; starting from the beginning")
+        begin = start(settings.model, settings.overrides.get("pretrained", True))
+        LOGGER.info(f"icr: {settings.model}: {begin.said}")
+        asked = {**_arguments(settings), "model": begin.model}
+    with _without_downloads():
+        run = _class(settings)(overrides={**asked, "data": str(settings.data_yaml.resolve())})
+        if begin is not None and begin.weights is not None:
+            run.model = run.get_model(cfg=begin.weights.yaml, weights=begin.weights)
+        run.train()
+
+
+def _class(settings: TrainSettings) -> type[DetectionTrainer]:
+    return trainer(
+        base=settings.base,
+        form=settings.form,
+        relations=settings.relations,
+        enabled=settings.icr,
+        label_cache=settings.out.resolve() / "cache",
+    )
+
+
+def _arguments(settings: TrainSettings) -> dict[str, Any]:
+    out = settings.out.resolve()
+    return {
+        "deterministic": True,
+        **settings.overrides,
+        "pretrained": bool(settings.overrides.get("pretrained", True)),
+        "imgsz": settings.imgsz,
+        "epochs": settings.epochs,
+        "batch": settings.batch,
+        "device": settings.device,
+        "seed": settings.seed,
+        "workers": settings.workers,
+        "project": str(out.parent),
+        "name": out.name,
+        "exist_ok": True,
+    }
+
+
+def check_overrides(overrides: dict[str, Any]) -> None:
+    """Refuse settings that Ultralytics does not know, or that have a place of their own in the command.
+
+    Raises:
+        InputError: one line that names the key, and the nearest one.
+
+    Example:
+        >>> check_overrides({"lr": 0.01})
+        Traceback (most recent call last):
+        ...
+        icr.errors.InputError: --set lr: Ultralytics has no such setting; did you mean 'lr0'?
+    """
+    for key in overrides:
+        if key in _OURS:
+            raise InputError(f"--set {key}: this is set by {_OURS[key]}")
+        if key not in DEFAULT_CFG_DICT:
+            raise InputError(f"--set {key}: Ultralytics has no such setting{nearest(key, DEFAULT_CFG_DICT)}")
+    try:
+        get_cfg(overrides=dict(overrides))
+    except (TypeError, ValueError, SyntaxError) as error:
+        raise InputError(f"--set {' '.join(f'{k}={v}' for k, v in overrides.items())}: {error}") from None
+
+
+def _finish(settings: TrainSettings, checkpoint: dict[str, Any]) -> bool:
+    """Tell whether the run had already come to its last epoch; if it was killed while tidying up, tidy up."""
+    epoch = checkpoint.get("epoch", -1)
+    if 0 <= epoch < settings.epochs - 1:
+        return False
+    for name in ("last.pt", "best.pt"):
+        file = settings.out / "weights" / name
+        if file.is_file() and checkpoint_of(file).get("optimizer") is not None:
+            strip_optimizer(file)
+    LOGGER.info(f"icr: {settings.out} had already been trained to its last epoch")
+    return True
+
+
+@contextmanager
+def _without_downloads() -> Iterator[None]:
+    """Have Ultralytics take it that no file can be fetched (it would fetch a font for its plots)."""
+    is_url = downloads.is_url
+    downloads.is_url = lambda url, check=False: not check and is_url(url)
+    try:
+        yield
+    finally:
+        downloads.is_url = is_url
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    level = LOGGER.level
+    LOGGER.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        LOGGER.setLevel(level)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What one training step shows, from the same weights and the same batch, with ICR and without.
+
+    Attributes:
+        pictures: size of the batch.
+        pairs: children with a parent in the batch.
+        containment, factor: means over the anchors assigned to them.
+        loss, box_loss: with ICR; summed over the batch and gains applied, as Ultralytics optimises and logs them.
+        loss_without, box_loss_without: by Ultralytics' own loss.
+        gradient_changed: relative size of the difference that ICR makes to the gradient of the weights.
+    """
+
+    pictures: int
+    pairs: int
+    containment: float
+    factor: float
+    loss: float
+    loss_without: float
+    box_loss: float
+    box_loss_without: float
+    gradient_changed: float
+
+
+def probe_step(
+    data_yaml: Path,
+    relations: tuple[Relation, ...] | None = None,
+    *,
+    model: str = "yolo11n",
+    base: str = "ciou",
+    form: str = "product",
+    imgsz: int = 320,
+    batch: int = 4,
+    device: str = "cpu",
+    seed: int = 0,
+) -> Probe:
+    """Take one training step on real data with ICR and one without, and report what differed.
+
+    The pictures with most pairs are taken, without mosaic. Ultralytics weighs the box loss of an anchor by how well it
+    already fits, which for a network from scratch is not at all, so such a one is first warmed up on the batch by
+    Ultralytics' own loss. Nothing is written.
+
+    Raises:
+        InputError: the model or the data cannot be used, or no child has a parent.
+    """
+    begin = start(model)
+    with tempfile.TemporaryDirectory() as folder, _without_downloads(), _quiet():
+        overrides = {
+            "model": begin.model,
+            "data": str(data_yaml.resolve()),
+            "imgsz": imgsz,
+            "batch": batch,
+            "device": device,
+            "seed": seed,
+            "project": folder,
+            "name": "probe",
+            "mosaic": 0.0,
+            "verbose": False,
+        }
+        made = trainer(base=base, form=form, relations=relations, label_cache=Path(folder))
+        run = made(overrides=overrides)
+        cfg = begin.weights.yaml if begin.weights is not None else begin.model
+        run.model = run.get_model(cfg=cfg, weights=begin.weights, verbose=False).to(run.device)
+        run.set_model_attributes()
+        dataset = run.build_dataset(run.data["train"], mode="train", batch=batch)
+        most = sorted(range(len(dataset)), key=lambda i: -int((dataset.labels[i]["icr_parent"] >= 0).sum()))[:batch]
+        collated = run.preprocess_batch(dataset.collate_fn([dataset[index] for index in most]))
+        plain = trainer(enabled=False, label_cache=Path(folder))(overrides={**overrides, "name": "plain"})
+        other = plain.get_model(cfg=cfg, verbose=False).to(run.device)
+        other.load_state_dict(run.model.state_dict())
+        other.args = run.args
+        if begin.weights is None:
+            _warm_up(other, collated)
+            run.model.load_state_dict(other.state_dict())
+        loss, items, gradient = _step(run.model, collated)
+        loss_without, items_without, gradient_without = _step(other, collated)
+    return Probe(
+        pictures=len(most),
+        pairs=int(items["icr_pairs"]),
+        containment=float(items["icr_containment"]),
+        factor=float(items["icr_factor"]),
+        loss=loss,
+        loss_without=loss_without,
+        box_loss=float(items["box_loss"]),
+        box_loss_without=float(items_without["box_loss"]),
+        gradient_changed=float((gradient - gradient_without).norm() / gradient_without.norm().clamp(min=1e-12)),
+    )
+
+
+def _warm_up(model: Any, batch: dict[str, Any]) -> None:
+    model.train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    for _ in range(_WARM_UP_STEPS):
+        optimizer.zero_grad()
+        model(batch)[0].sum().backward()
+        optimizer.step()
+
+
+def _step(model: Any, batch: dict[str, Any]) -> tuple[float, dict[str, torch.Tensor], torch.Tensor]:
+    """Forward, loss, backward and one step of SGD; returns the loss, its items and the gradient in one row."""
+    model.train()
+    parameters = [each for each in model.parameters() if each.requires_grad]
+    optimizer = torch.optim.SGD(parameters, lr=0.01)
+    loss, items = model(batch)
+    loss.sum().backward()
+    gradient = torch.cat([each.grad.flatten() for each in parameters if each.grad is not None])
+    optimizer.step()
+    return float(loss.detach().sum()), items, gradient

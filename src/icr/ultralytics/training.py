@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: AGPL-3.0-only
+"""The trainer: Ultralytics' own, with paired data, the ICR loss, and checkpoints that load without this package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ultralytics.data.utils import get_split_fraction
+from ultralytics.models.yolo.detect import DetectionTrainer as StockTrainer
+from ultralytics.nn.modules.head import Detect, v10Detect
+from ultralytics.utils import DEFAULT_CFG, LOGGER, RANK, colorstr
+from ultralytics.utils.torch_utils import unwrap_model
+
+from icr.errors import InputError
+from icr.relations import Relation
+from icr.ultralytics.dataset import PairedDataset
+from icr.ultralytics.loss import related, stock_form
+from icr.ultralytics.settings import BoxLoss, LossSettings, settle
+
+HEADS = (Detect, v10Detect)
+"""The heads whose box loss is altered here; other tasks have heads of their own."""
+
+_COLUMN = 11
+
+
+class DetectionTrainer(StockTrainer):
+    """Ultralytics' trainer with the ICR loss: base `ciou`, form `product`, relations and λ of `data.yaml`.
+
+    `trainer` makes one with other settings. They stand on the class, so that they reach the processes of a multi-GPU
+    training together with it.
+
+    Example:
+        >>> from ultralytics import YOLO
+        >>> YOLO("yolo11n.yaml").train(data="data.yaml", trainer=DetectionTrainer)  # doctest: +SKIP
+    """
+
+    icr: ClassVar[LossSettings] = LossSettings()
+    last: Path
+    best: Path
+    resume: bool
+
+    def __init__(self, cfg: Any = DEFAULT_CFG, overrides: dict[str, Any] | None = None, _callbacks: Any = None) -> None:
+        task = (overrides or {}).get("task") or "detect"
+        if task != "detect":
+            raise InputError(f"the task is {task!r}; the ICR loss trains plain box detectors (detect) only")
+        self._box: BoxLoss | None = None
+        super().__init__(cfg, overrides, _callbacks)
+        if self.icr.enabled and self.args.single_cls:
+            raise InputError(
+                "single_cls makes all classes one, so no relation is left; train without it, or without ICR"
+            )
+
+    def get_dataset(self) -> dict[str, Any]:
+        """Read `data.yaml`, and settle the relations before anything is built."""
+        data: dict[str, Any] = super().get_dataset()
+        self._box = None if self.args.single_cls else self.icr.box_loss(data)
+        return data
+
+    def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
+        """Build Ultralytics' model, and have it make our criterion."""
+        model = super().get_model(cfg, weights, verbose)
+        head = type(model.model[-1])
+        if head not in HEADS:
+            raise InputError(f"the model ends in {head.__name__}; the ICR loss trains models that end in a Detect head")
+        return model if self._box is None else related(model, self._box)
+
+    def build_dataset(self, img_path: Any, mode: str = "train", batch: int | None = None) -> PairedDataset:
+        """Build the data set of a split; training data without a single pair is refused.
+
+        Raises:
+            InputError: no child of the relations has a parent.
+        """
+        dataset = PairedDataset(
+            img_path=img_path,
+            imgsz=self.args.imgsz,
+            cache=self.args.cache or None,
+            augment=mode == "train",
+            hyp=self.args,
+            prefix=colorstr(f"{mode}: "),
+            rect=self.args.rect or mode == "val",
+            batch_size=batch,
+            stride=max(int(unwrap_model(self.model).stride.max()), 32),
+            pad=0.0 if mode == "train" else 0.5,
+            single_cls=self.args.single_cls or False,
+            classes=self.args.classes,
+            fraction=get_split_fraction(self.args.fraction, "train" if mode == "train" else self.args.split),
+            data=self.data,
+            task=self.args.task,
+            relations=() if self._box is None else self._box.relations,
+            label_cache=self.icr.label_cache,
+        )
+        if self._box is not None:
+            self._tell(dataset, mode, self._box)
+        return dataset
+
+    def _tell(self, dataset: PairedDataset, mode: str, box: BoxLoss) -> None:
+        names = self.data["names"]
+        asked = " and ".join(f"{names[r.child]}:{','.join(names[p] for p in r.parents)}" for r in box.relations)
+        if mode == "train" and dataset.count.pairs == 0:
+            seen: dict[str, int] = {}
+            for label in dataset.labels:
+                for index in label["cls"][:, 0].astype(int):
+                    seen[names[index]] = seen.get(names[index], 0) + 1
+            held = ", ".join(f"{name} {count}" for name, count in seen.items()) or "no box at all"
+            raise InputError(
+                f"the training data holds no pair for {asked}, so the ICR loss could not act: boxes seen: {held}; "
+                f"{dataset.count}; check the relation, or train without ICR (--no-icr)"
+            )
+        if RANK in {-1, 0}:
+            LOGGER.info(f"{colorstr('icr:')} {mode}, {asked}: {dataset.count}")
+
+    def progress_string(self) -> str:
+        """Name the columns of the progress line; a long name takes room from the next, so that none run together."""
+        names = ("Epoch", "GPU_mem", *self.loss_names, "Instances", "Size")
+        line = ""
+        for index, name in enumerate(names):
+            line += f" {name}".rjust(_COLUMN * (index + 1) - len(line))
+        return f"\n{line}"
+
+    def setup_model(self) -> Any:
+        """Load or build the model; a resumed run must go on with the loss that it was started with."""
+        checkpoint = super().setup_model()
+        if self.resume and checkpoint is not None:
+            before = getattr(checkpoint.get("ema"), "icr_record", None)
+            now = None if self._box is None else self._box.record()
+            if before != now:
+                raise InputError(
+                    f"{self.args.model} was trained with {_told(before)} and would go on with {_told(now)}; "
+                    "resume with the same trainer settings, or start a new run"
+                )
+        return checkpoint
+
+    def resume_training(self, ckpt: Any) -> None:
+        """Take up a killed run; rows of `results.csv` from after its last checkpoint go, for they come again."""
+        super().resume_training(ckpt)
+        if ckpt is not None and self.resume and RANK in {-1, 0} and self.csv.is_file():
+            head, *rows = self.csv.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [row for row in rows if row.endswith("\n") and int(row.split(",")[0]) <= self.start_epoch]
+            with _replaced(self.csv) as part:
+                part.write_text("".join([head, *kept]), encoding="utf-8")
+
+    def save_model(self) -> bool:
+        """Save as Ultralytics does, as its own class, and so that a kill leaves the old file or the new one."""
+        last, best = self.last, self.best
+        with stock_form(self.ema.ema), _replaced(last) as self.last, _replaced(best) as self.best:
+            try:
+                return bool(super().save_model())
+            finally:
+                self.last, self.best = last, best
+
+    def train(self) -> None:
+        """Train; over several GPUs, without the removal of the run folder that comes before Ultralytics starts them."""
+        resume = self.resume
+        self.resume = resume or self.ddp
+        try:
+            super().train()
+        finally:
+            self.resume = resume
+
+
+def trainer(
+    base: str | Callable[..., Any] = "ciou",
+    weight: float | None = None,
+    form: str = "product",
+    relations: Relation | str | Sequence[Relation | str] | None = None,
+    enabled: bool = True,
+    label_cache: Path | None = None,
+) -> type[DetectionTrainer]:
+    """Make a trainer class with these settings, for `YOLO(...).train(trainer=…)`.
+
+    Args:
+        base: a registered IoU-family loss (`icr.losses.names()`, with modifiers), or a callable
+            `(pred, target) -> loss` on xyxy boxes in pixels of the network's input.
+        weight: λ, for all relations; None leaves each relation its own, which is 2.5 unless it says otherwise.
+        form: `product`, `sum`, `step`, `power`, or a control.
+        relations: such as `["plate:vehicle"]` or `[icr.Relation("plate", ("car", "bus"))]`; None: those of `data.yaml`.
+        enabled: False makes a trainer that trains exactly as Ultralytics does.
+        label_cache: folder for Ultralytics' label cache; None: beside the labels, where Ultralytics puts it.
+
+    Returns:
+        A subclass of `DetectionTrainer`, made by value, so that it can be sent to other processes with its settings.
+
+    Raises:
+        InputError: a setting is unknown or out of range.
+
+    Example:
+        >>> trainer(base="giou", weight=1.0).icr.base
+        'giou'
+    """
+    settings = settle(base, weight, form, relations, enabled, label_cache)
+    return type("ConfiguredDetectionTrainer", (DetectionTrainer,), {"icr": settings, "__module__": __name__})
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """Write beside a file and put the result in its place, if there is one and nothing went wrong."""
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    yield part
+    if part.exists():
+        part.replace(path)
+
+
+def _told(record: dict[str, Any] | None) -> str:
+    if not isinstance(record, dict):
+        return "Ultralytics' own loss"
+    relations = "; ".join(f"{child} in {parents} λ {weight:g}" for child, parents, weight in record["relations"])
+    return f"base {record['base']}, form {record['form']}, relations {relations}"

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: AGPL-3.0-only
+"""Where a model comes from: a file, pretrained weights at hand, or nothing but its plan; never a download."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ultralytics.nn.tasks import DetectionModel, torch_safe_load, yaml_model_load
+from ultralytics.utils import SETTINGS
+
+from icr.errors import InputError
+from icr.ultralytics.training import HEADS
+
+_PLANS = {".yaml", ".yml"}
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training starts from.
+
+    Attributes:
+        model: for Ultralytics' `model` setting: a `.pt` or `.yaml` file.
+        weights: the loaded model whose weights are taken over; None starts from scratch.
+        said: a sentence for the person who trains.
+    """
+
+    model: str
+    weights: DetectionModel | None
+    said: str
+
+
+def start(model: str, pretrained: Any = True) -> Start:
+    """Find what `--model` names.
+
+    Args:
+        model: a detector's name (`yolo11n`), a `.yaml` plan, or a `.pt` file to fine-tune.
+        pretrained: Ultralytics' setting: False starts from scratch, a file gives the weights.
+
+    Raises:
+        InputError: there is no such model, it is for another task, or its file needs foreign code.
+    """
+    path = Path(model)
+    named = str(pretrained) if isinstance(pretrained, (str, Path)) else None
+    plan: str | None = None
+    given: Path | None = path
+    if path.suffix != ".pt" or not path.is_file():
+        plan = _plan(path)
+        given = None if path.suffix in _PLANS else _at_hand(path.name)
+    source = Path(named) if named else (given if pretrained else None)
+    if source:
+        return Start(str(source.resolve()), read(source), f"starting from the weights of {source}")
+    if plan is None:
+        raise InputError(
+            f"--model {model} with pretrained=False leaves nothing to start from; name a plan (.yaml) instead"
+        )
+    places = f"no {path.name}.pt in this folder or in {SETTINGS['weights_dir']}"
+    why = "as its plan says" if path.suffix in _PLANS else places if pretrained else "pretrained=False"
+    return Start(plan, None, f"starting from scratch ({why})")
+
+
+def _plan(path: Path) -> str:
+    """The plan of a model; Ultralytics knows its own by name, with the size in it."""
+    plan = str(path) if path.suffix in _PLANS else f"{path.name}.yaml"
+    try:
+        last = yaml_model_load(plan)["head"][-1][2]
+    except (FileNotFoundError, OSError):
+        raise InputError(f"--model {path}: Ultralytics knows no such model, and there is no such file") from None
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise InputError(f"{plan} is no model plan of Ultralytics: {type(error).__name__} {error}") from None
+    if last not in {head.__name__ for head in HEADS}:
+        raise InputError(f"{plan} ends in {last}; icr trains plain box detectors, which end in Detect")
+    return plan
+
+
+def _at_hand(stem: str) -> Path | None:
+    for folder in (Path(), Path(SETTINGS["weights_dir"])):
+        if (folder / f"{stem}.pt").is_file():
+            return folder / f"{stem}.pt"
+    return None
+
+
+def read(file: Path) -> DetectionModel:
+    """Read a detector's weights without running anything that the file holds.
+
+    Args:
+        file: a checkpoint of Ultralytics (`.pt`).
+
+    Returns:
+        The model in float32 on the CPU; `args` are the settings that it was trained with.
+
+    Raises:
+        InputError: no such file, no checkpoint, foreign code in it, or a model for another task.
+    """
+    checkpoint = checkpoint_of(file)
+    model: Any = checkpoint.get("ema") or checkpoint.get("model")
+    if not isinstance(model, DetectionModel) or type(model.model[-1]) not in HEADS:
+        head = type(model.model[-1]).__name__ if hasattr(model, "model") else type(model).__name__
+        raise InputError(
+            f"{file} holds a model that ends in {head}; expected a plain box detector, which ends in Detect"
+        )
+    model.args = dict(checkpoint.get("train_args") or {})
+    return model.float()
+
+
+def checkpoint_of(file: Path) -> dict[str, Any]:
+    """Read a checkpoint with Ultralytics' restricted loader.
+
+    Raises:
+        InputError: as in `read`.
+    """
+    if not file.is_file():
+        raise InputError(f"{file}: there is no such file")
+    try:
+        checkpoint, _ = torch_safe_load(str(file), safe_only=True)
+    except (TypeError, ImportError, AttributeError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
+        why = " ".join(str(error.__cause__ or error).split())[:160]
+        raise InputError(
+            f"{file} is no checkpoint that Ultralytics' restricted loader accepts (damaged, or made of foreign code, "
+            f"which icr does not run): {why}"
+        ) from None
+    if not isinstance(checkpoint, dict):
+        raise InputError(f"{file} holds a {type(checkpoint).__name__}, not a checkpoint of Ultralytics")
+    return checkpoint
