@@ -88,6 +88,19 @@ def write_picture(picture: Picture, path: Path) -> None:
     temporary.replace(path)
 
 
+def free_path(folder: Path, stem: str, suffix: str = "") -> Path:
+    """The first of ``stem``, ``stem-2``, ``stem-3``, … that nothing is called yet.
+
+    Example:
+        >>> free_path(Path("/nowhere"), "sheet", ".jpg").name
+        'sheet.jpg'
+    """
+    path, number = folder / f"{stem}{suffix}", 2
+    while path.exists():
+        path, number = folder / f"{stem}-{number}{suffix}", number + 1
+    return path
+
+
 def colour_of(label: int) -> Colour:
     """The colour of a class.
 

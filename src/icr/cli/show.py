@@ -30,8 +30,8 @@ def show(
 
     with chatter_on_stderr():
         from icr.data import formats
-        from icr.data.show import choose_samples, free_path, refuse_existing, settle_relations, sheet
-        from icr.drawing import write_picture
+        from icr.data.show import choose_samples, refuse_existing, settle_relations, sheet
+        from icr.drawing import free_path, write_picture
 
         target = refuse_existing(out) if out else free_path(Path(), "sheet", ".jpg")
         dataset = formats.read(data, splits=[split] if split else None)

@@ -194,19 +194,6 @@ def choose_samples(splits: dict[str, list[Sample]], split: str | None) -> list[S
     return splits[split]
 
 
-def free_path(folder: Path, stem: str, suffix: str) -> Path:
-    """The first of ``stem``, ``stem-2``, ``stem-3``, … that nothing is called yet.
-
-    Example:
-        >>> free_path(Path("/nowhere"), "sheet", ".jpg").name
-        'sheet.jpg'
-    """
-    path, number = folder / f"{stem}{suffix}", 2
-    while path.exists():
-        path, number = folder / f"{stem}-{number}{suffix}", number + 1
-    return path
-
-
 def refuse_existing(path: Path) -> Path:
     """Return the path when a file can be written there as a new one.
 
