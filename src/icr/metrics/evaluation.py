@@ -160,7 +160,8 @@ def evaluate(
         remarks: passed on.
 
     Raises:
-        InputError: there is no picture, `score` or `resamples` is out of range, or a relation names an unknown class.
+        InputError: there is no picture, `score` or `resamples` is out of range, a class name stands twice, or a
+            relation names an unknown class.
         ValueError: `samples` and `predictions` differ in length, or a label is no index into `names`.
 
     Example:
@@ -175,6 +176,8 @@ def evaluate(
         raise InputError("there is no picture to evaluate on; name a split that holds some")
     if not 0 <= score <= 1:
         raise InputError(f"score {score:g} is out of range; expected 0..1, such as 0.25")
+    if len(set(names)) < len(names):
+        raise InputError(f"the data names a class twice: {_joined(names)}; give each class a name of its own")
     if resamples < 0:
         raise InputError(f"{resamples} resamples; expected a whole number of at least 0, such as 1000")
     for found in predictions:
