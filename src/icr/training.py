@@ -199,23 +199,22 @@ def _open_run(settings: TrainSettings, dataset: Dataset, data: Path, say: Callab
 def _prepare(settings: TrainSettings, dataset: Dataset, say: Callable[[str], None]) -> None:
     from icr.data.convert import prepare_yolo
 
-    errors = sum(finding.severity == "error" for finding in dataset.findings)
-    if errors:
-        say(f"{errors} faulty entries of {dataset.source} are not used; icr data check {dataset.source} names them")
     if not settings.data_yaml.is_file():
-        prepare_yolo(dataset, settings.out)
+        prepare_yolo(dataset, settings.out, relations=settings.relations, say=say)
 
 
 def _evaluate(settings: TrainSettings, dataset: Dataset, say: Callable[[str], None]) -> Evaluation:
-    from icr.metrics.evaluation import evaluate
-    from icr.relations import resolve
+    from icr.metrics.evaluation import align, evaluate
 
     split = "test" if dataset.splits.get("test") else "val"
     samples = dataset.splits[split]
     weights = settings.out / "weights" / "best.pt"
     say(f"evaluating {weights} on {split} ({len(samples)} pictures)")
     predictor = load(weights, settings.device.split(",")[0])
-    predictions = list(predictor.predict([s.image for s in samples], imgsz=settings.imgsz, batch=settings.batch))
-    evaluation = evaluate(samples, dataset.names, predictions, resolve(settings.relations, dataset.names))
-    runs.write_json(settings.out / runs.METRICS, {"split": split, **evaluation.as_json()})
+    found = predictor.predict([s.image for s in samples], imgsz=settings.imgsz, batch=settings.batch)
+    predictions, remarks = align(list(found), predictor.names, dataset.names)
+    for remark in remarks:
+        say(remark)
+    evaluation = evaluate(samples, dataset.names, predictions, settings.relations, split=split, remarks=remarks)
+    runs.write_json(settings.out / runs.METRICS, evaluation.as_json())
     return evaluation

@@ -1,0 +1,78 @@
+"""`icr doctor`: does it work here, and does the loss act?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from icr.doctor import Diagnosis
+
+
+def doctor(
+    data: Annotated[
+        Path | None, typer.Argument(help="A data set, or a run folder; generated scenes if none is given.")
+    ] = None,
+    relation: Annotated[list[str] | None, typer.Option(help="child:parent or child:parent,parent; repeatable.")] = None,
+    model: Annotated[str, typer.Option(help="A detector's name, or a .pt or .yaml file.")] = "yolo11n",
+    base: Annotated[str, typer.Option(help="The IoU-family loss that ICR multiplies.")] = "ciou",
+    weight: Annotated[float | None, typer.Option(help="λ of the ICR loss.")] = None,
+    form: Annotated[str, typer.Option(help="product, sum, step or power.")] = "product",
+    imgsz: Annotated[int, typer.Option(help="Side of the square input, pixels.")] = 320,
+    batch: Annotated[int, typer.Option(help="Pictures in the step.")] = 4,
+    device: Annotated[str, typer.Option(help="cpu, or a GPU's index.")] = "cpu",
+    json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
+) -> None:
+    """Show versions and devices, and take a real training step with the ICR loss and without.
+
+    Ends with 1 when something does not work or the loss changes nothing.
+
+    Example: icr doctor plates/data.yaml --relation plate:vehicle
+    """
+    from icr.cli.output import answer, answer_json, chatter_on_stderr, say
+    from icr.doctor import examine
+
+    with chatter_on_stderr():
+        found = examine(
+            data,
+            relation or (),
+            model=model,
+            base=base,
+            weight=weight,
+            form=form,
+            imgsz=imgsz,
+            batch=batch,
+            device=device,
+            say=say,
+        )
+    if json:
+        answer_json(found.as_json())
+    else:
+        answer(_told(found))
+    if found.faults or not found.acts:
+        raise typer.Exit(1)
+
+
+def _told(found: Diagnosis) -> str:
+    hardware = found.hardware
+    lines = [
+        "versions   " + ", ".join(f"{name} {version}" for name, version in found.versions.items()),
+        f"machine    {hardware['cpu']}, {hardware['cores']} cores; {', '.join(hardware['gpus']) or 'no GPU'}",
+        *(f"FAULT      {fault}" for fault in found.faults),
+    ]
+    step = found.step
+    if step:
+        change = step["box_loss"] / step["box_loss_without"] if step["box_loss_without"] else float("nan")
+        lines += [
+            f"step on    {found.step_on}, {step['pictures']} pictures",
+            f"pairs      {step['pairs']} children with a parent in the batch",
+            f"containment {step['containment']:.3f}, mean R over the anchors assigned to them: 1 is wholly inside",
+            f"factor     {step['factor']:.3f}, mean of what ICR makes of their box loss",
+            f"box loss   {step['box_loss']:.4f} with ICR, {step['box_loss_without']:.4f} without (x{change:.3f})",
+            f"loss       {step['loss']:.4f} with ICR, {step['loss_without']:.4f} without",
+            f"gradient   of the weights differs by {step['gradient_changed']:.1%}",
+            "verdict    " + ("the ICR loss acts" if found.acts else "the ICR loss changes NOTHING in this step"),
+        ]
+    return "\n".join(lines)

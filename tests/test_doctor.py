@@ -1,0 +1,51 @@
+"""`icr doctor`: versions, faults, and the proof that the loss acts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from icr import doctor
+from icr.cli import commands
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_on_generated_scenes_the_loss_acts(capsys: Capture) -> None:
+    pytest.importorskip("ultralytics")
+    assert commands.run(["doctor", "--json", "--imgsz", "160"]) == commands.DONE
+    found = json.loads(capsys.readouterr().out)
+    step = found["step"]
+    assert found["acts"] and step["pairs"] > 0
+    assert 0 <= step["containment"] <= 1 <= step["factor"] <= 3.5
+    assert step["loss"] > step["loss_without"] and step["gradient_changed"] > 0
+    assert found["versions"]["torch"] and not found["faults"]
+
+
+def test_a_weight_of_0_is_found_to_change_nothing(capsys: Capture) -> None:
+    pytest.importorskip("ultralytics")
+    assert commands.run(["doctor", "--weight", "0", "--imgsz", "160"]) == commands.FAILED
+    assert "changes NOTHING" in capsys.readouterr().out
+
+
+def test_without_the_engine_it_says_so_and_ends_with_1(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    assert commands.run(["doctor"]) == commands.FAILED
+    out = capsys.readouterr().out
+    assert "FAULT" in out and "pip install" in out and "torch" in out
+
+
+def test_real_photographs(oid_car_plate: Path, capsys: Capture) -> None:
+    pytest.importorskip("ultralytics")
+    args = ["doctor", str(oid_car_plate), "--relation", "carplate:car", "--json", "--imgsz", "160"]
+    assert commands.run(args) == commands.DONE
+    assert json.loads(capsys.readouterr().out)["step"]["pairs"] > 0
+
+
+def test_data_without_a_pair_is_refused(oid_car_plate: Path, capsys: Capture) -> None:
+    pytest.importorskip("ultralytics")
+    assert commands.run(["doctor", str(oid_car_plate), "--relation", "car:carplate"]) == commands.BAD_INPUT
+    err = capsys.readouterr().err
+    assert "Traceback" not in err and "car" in err
