@@ -237,7 +237,7 @@ def write_split(samples: Sequence[Sample], out: Path, split: str, *, link: bool)
 
 
 def label_rows(sample: Sample) -> list[str]:
-    """The rows of a label file, with every digit of the numbers.
+    """The rows of a label file, good to 1e-14 of a side.
 
     Example:
         >>> box = np.array([[10.0, 20, 30, 60]])
@@ -248,7 +248,14 @@ def label_rows(sample: Sample) -> list[str]:
     centres = (sample.boxes[:, :2] + sample.boxes[:, 2:]) / 2 / sides
     sizes = (sample.boxes[:, 2:] - sample.boxes[:, :2]) / sides
     numbers = np.concatenate([centres, sizes], 1).tolist()
-    return [f"{label} {' '.join(map(repr, row))}" for label, row in zip(sample.labels.tolist(), numbers, strict=True)]
+    return [
+        f"{label} {' '.join(map(_written, row))}" for label, row in zip(sample.labels.tolist(), numbers, strict=True)
+    ]
+
+
+def _written(value: float) -> str:
+    # Without the last digits, in which 0.1 comes back as 0.10000000000000007, sets do not drift from copy to copy.
+    return repr(round(value, 14) or value)
 
 
 def pair_rows(sample: Sample) -> list[str]:
