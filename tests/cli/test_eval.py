@@ -214,3 +214,16 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Example: icr eval" in done.stdout
+
+
+def test_the_example_of_the_documentation_runs(detector: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    data = yolo_data(tmp_path / "plates", ("train", "val"), names=("plate", "vehicle"))
+    found = [{"image_id": "val0", "category_id": 1, "bbox": [165, 185, 30, 10], "score": 0.9}]
+    (tmp_path / "results.json").write_text(json.dumps(found))
+    page = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
+    code = page.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    scope: dict = {}
+    exec(compile(code, str(page), "exec"), scope)
+    assert str(data).endswith("plates/data.yaml") and "pair recall" in capsys.readouterr().out
+    assert scope["evaluation"].classes["plate"]["AR"] == 0.5

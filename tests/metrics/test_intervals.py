@@ -37,7 +37,7 @@ def test_unresampled_equals_hotcoco(seed: int, images: int, most: int) -> None:
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6))
 def test_resampled_equals_hotcoco_on_the_drawn_pictures(seed: int) -> None:
-    samples, predictions = make_random_set(seed, 9, 20, decimals=6)
+    samples, predictions = make_random_set(seed, 9, 20, decimals=15)
     weights = draws(9, 2, seed)
     drawn = np.repeat(np.arange(9), weights[:, 0].astype(int))
     expected = coco_metrics([samples[i] for i in drawn], NAMES, [predictions[i] for i in drawn]).classes
