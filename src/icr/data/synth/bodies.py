@@ -42,7 +42,7 @@ class End:
     plate: tuple[float, float]
 
     def at(self, across: Array, height: Array) -> Array:
-        """Points (..., 3) on the surface, at shares (-1..1) of the half width and heights; z grows away from the viewer."""
+        """Points (..., 3) on the surface, at shares (-1..1) of the half width; z grows to the far end."""
         half = np.interp(height, self.height, self.half)
         back = np.interp(height, self.height, self.back)
         bend = np.interp(across, ACROSS, BEND) * self.corner
@@ -77,6 +77,10 @@ class Body:
     def end(self, facing: Facing) -> End:
         """The end that faces the viewer."""
         return self.front if facing == "front" else self.rear
+
+    def depths(self, facing: Facing) -> tuple[float, ...]:
+        """Distance of each axle from the end that faces the viewer."""
+        return self.axles if facing == "front" else tuple(self.length - axle for axle in self.axles)
 
 
 Rows = list[tuple[float, float, float]]

@@ -40,7 +40,7 @@ class Canvas:
     def faded(self, colour: Array, depth: Array | float) -> Array:
         """Colours (..., 3) as seen through `depth` metres of air."""
         veil = 1 - np.exp(-np.asarray(depth) / HAZE_DISTANCE)
-        return colour + (np.array(self.haze) - colour) * np.asarray(veil)[..., None]
+        return np.asarray(colour + (np.array(self.haze) - colour) * np.asarray(veil)[..., None])
 
     def polygon(self, world: Array, colour: Rgb | Array) -> None:
         """Fill a polygon of world points (N, 3) of which at least one lies before the camera."""

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import platform
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -67,8 +68,8 @@ def generate(
     """Write a data set of generated road scenes in YOLO's layout, with exact pairs.
 
     `out` then holds ``images/``, ``labels/``, ``pairs/`` (each by split), ``data.yaml`` and ``manifest.json``. The same
-    arguments give the same bytes for the same versions of NumPy and Pillow, whatever the number of workers. Even images
-    are days, odd ones nights. The folder appears under its name when it is complete, and not before.
+    arguments give the same bytes for the same versions of Python, NumPy and Pillow, whatever the number of workers.
+    Even images are days, odd ones nights. The folder appears under its name when it is complete, and not before.
 
     Args:
         out: a folder that does not exist, or is empty.
@@ -134,10 +135,7 @@ def scene_settings(size: tuple[int, int] | None, close: bool | SceneSettings) ->
 
 
 def label_rows(scene: Scene) -> list[str]:
-    """A scene's rows of a YOLO label file: class, centre and size as shares of the picture, six decimals.
-
-    Rounding may move an edge by half a millionth of the picture; a plate's row is rounded inwards by that much.
-    """
+    """A scene's rows of a YOLO label file: class, centre and size as shares of the picture, six decimals."""
     width, height = scene.size
     rows = []
     for label, (left, top, right, bottom) in zip(scene.labels.tolist(), scene.boxes.tolist(), strict=True):
@@ -166,13 +164,7 @@ def _check(out: Path, counts: dict[str, int], seed: int, workers: int | None) ->
 def _run(make: Callable[[_Job], dict[str, Any]], jobs: list[_Job], workers: int | None) -> Iterator[dict[str, Any]]:
     """Results in the order of the jobs."""
     if workers is None:
-        workers = (
-            1
-            if len(jobs) <= FEW
-            else len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else (os.cpu_count() or 1)
-        )
+        workers = 1 if len(jobs) <= FEW else _cores()
     if workers == 1:
         yield from map(make, jobs)
         return
@@ -184,6 +176,11 @@ def _run(make: Callable[[_Job], dict[str, Any]], jobs: list[_Job], workers: int 
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _make(folder: Path, job: _Job) -> dict[str, Any]:
@@ -210,7 +207,6 @@ def _save(picture: Image.Image, path: Path, quality: int) -> None:
 
 def _data_yaml(jobs: list[_Job], seed: int) -> str:
     present = {job.split for job in jobs}
-    # Trainers want both keys; a set without one of the two borrows the other.
     lines = [f"{split}: images/{split}" for split in SPLITS if split in present]
     return DATA_YAML.format(version=__version__, seed=seed, splits="\n".join(lines))
 

@@ -7,17 +7,37 @@ from typing import Literal
 
 import numpy as np
 
-from icr.data.synth.bodies import KINDS, PLATE_HEIGHT, PLATE_WIDTH, Body, Facing, make
+from icr.data.synth.bodies import KINDS, PLATE_HEIGHT, PLATE_WIDTH, Body, End, Facing, make
 from icr.data.synth.camera import NEAR, Array, Camera, hull, inside
 from icr.data.synth.settings import SPLITS, SceneSettings
 
 Light = Literal["day", "night"]
 
 COVERED, CLEAR = 0.15, 0.70
-"""Visible share up to which a plate counts as hidden, and from which it is labelled; layouts in between are discarded."""
+"""Visible share up to which a plate counts as hidden, and from which it is labelled; nothing in between is laid out."""
 
 VISIBLE = 0.35
 """Least visible share of a labelled vehicle."""
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where a vehicle stands.
+
+    Attributes:
+        x, z: the middle of its near end on the road, in metres.
+        yaw: rotation about the vertical axis in radians.
+    """
+
+    x: float
+    z: float
+    yaw: float
+
+    def place(self, points: Array) -> Array:
+        """World points of points in the vehicle's own frame: x right, y up, z away from the camera."""
+        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
+        x, y, z = points[..., 0], points[..., 1], points[..., 2]
+        return np.stack([self.x + x * cos + z * sin, y, self.z - x * sin + z * cos], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -27,8 +47,7 @@ class Vehicle:
     Attributes:
         body: its shape.
         facing: which end the camera sees.
-        x, z: the middle of that end on the road, in metres.
-        yaw: rotation about the vertical axis in radians.
+        pose: where it stands.
         lane: index of its lane; the camera's own lane is 0.
         outline: convex hull (M, 2) of its projection, in pixels.
         quad: corners (4, 2) of its plate: top left, top right, bottom right, bottom left.
@@ -37,19 +56,16 @@ class Vehicle:
 
     body: Body
     facing: Facing
-    x: float
-    z: float
-    yaw: float
+    pose: Pose
     lane: int
     outline: Array
     quad: Array
     box: Array
 
-    def place(self, points: Array) -> Array:
-        """World points of points in the vehicle's own frame: x right, y up, z away from the camera."""
-        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
-        x, y, z = points[..., 0], points[..., 1], points[..., 2]
-        return np.stack([self.x + x * cos + z * sin, y, self.z - x * sin + z * cos], axis=-1)
+    @property
+    def depth(self) -> float:
+        """Distance of the near end from the camera, in metres."""
+        return self.pose.z
 
 
 @dataclass(frozen=True)
@@ -115,7 +131,7 @@ def lay_out(settings: SceneSettings, seed: int, split: str, index: int) -> Scene
     best: Scene | None = None
     for _ in range(40):
         wanted = _count(settings, rng)
-        for _ in range(4):
+        for _ in range(6):
             scene = _try(settings, rng, "night" if index % 2 else "day", wanted)
             if len(scene.pairs) == wanted:
                 return scene
@@ -154,8 +170,10 @@ def _try(settings: SceneSettings, rng: np.random.Generator, light: Light, wanted
     widths = np.where(widths > high, np.maximum(high * high / widths, low), widths)
     placed: list[Vehicle] = []
     for target in sorted(widths.tolist(), reverse=True):
-        for _ in range(14):
-            vehicle = _vehicle(settings, rng, camera, road, target)
+        for attempt in range(24):
+            # Where no room is left at this distance, there may be some farther away.
+            distant = max(target * 0.93 ** max(attempt - 6, 0), settings.plate_limits[0])
+            vehicle = _vehicle(settings, rng, camera, road, distant)
             if vehicle is not None and _fits(vehicle, placed, settings, hide=False):
                 placed.append(vehicle)
                 break
@@ -166,7 +184,7 @@ def _try(settings: SceneSettings, rng: np.random.Generator, light: Light, wanted
             if vehicle is not None and _fits(vehicle, placed, settings, hide=True):
                 placed.append(vehicle)
                 break
-    placed.sort(key=lambda vehicle: -vehicle.z)
+    placed.sort(key=lambda vehicle: -vehicle.depth)
     return _labelled(settings, light, camera, road, placed)
 
 
@@ -198,49 +216,43 @@ def _vehicle(
     facing: Facing = "front" if lane < road.divider else "rear"
     x = lane * road.lane + road.middle + float(rng.normal(0, 0.22))
     yaw = float(np.radians(rng.normal(0, 1.5) if rng.random() < 0.85 else rng.uniform(-14, 14)))
-    vehicle = _project(settings.size, camera, body, facing, x, z, yaw, lane)
-    (left, top), (right, bottom) = vehicle.quad.min(axis=0).tolist(), vehicle.quad.max(axis=0).tolist()
+    pose = Pose(x, z, yaw)
+    quad = camera.project(pose.place(_plate_corners(body.end(facing))))
+    (left, top), (right, bottom) = quad.min(axis=0).tolist(), quad.max(axis=0).tolist()
     width, height = settings.size
     whole = left >= 2 and top >= 2 and right <= width - 2 and bottom <= height - 2
-    if whole:
-        area_is_enough = (right - left) * (bottom - top) >= settings.min_plate_area * 1.001
-        return vehicle if area_is_enough else None
     gone = right < -1 or left > width + 1 or top > height + 1
-    return vehicle if anywhere and gone else None
+    large = (right - left) * (bottom - top) >= settings.min_plate_area * 1.001
+    if not ((whole and large) or (anywhere and gone)):
+        return None
+    points = np.concatenate([camera.project(pose.place(_extremes(body, facing))), quad])
+    limits = np.array([width, height, width, height], np.float64)
+    box = np.clip(np.concatenate([points.min(axis=0), points.max(axis=0)]), 0, limits)
+    return Vehicle(body, facing, pose, lane, hull(points), quad, box)
 
 
-def _project(
-    size: tuple[int, int], camera: Camera, body: Body, facing: Facing, x: float, z: float, yaw: float, lane: int
-) -> Vehicle:
-    empty = np.zeros((0, 2))
-    bare = Vehicle(body, facing, x, z, yaw, lane, empty, empty, np.zeros(4))
+def _extremes(body: Body, facing: Facing) -> Array:
+    """Points (N, 3) of a vehicle, in its own frame, that span its outline."""
     near, far = body.end(facing), body.end("rear" if facing == "front" else "front")
     rows = np.repeat(near.height, 2), np.repeat(far.height, 2)
     sides = [np.tile([-1.0, 1.0], len(row) // 2) for row in rows]
     face = near.at(np.concatenate([sides[0], sides[0] * 0.82]), np.concatenate([rows[0], rows[0]]))
     back = far.at(sides[1], rows[1])
     back[:, 2] = body.length - back[:, 2]
-    axles = np.array(body.axles if facing == "front" else [body.length - axle for axle in body.axles])
     half = float(near.half.max()) - 0.04
-    tyres = np.array([[side * half, 0.0, axle] for axle in axles for side in (-1, 1)])
+    tyres = np.array([[side * half, 0.0, axle] for axle in body.depths(facing) for side in (-1, 1)])
     mirrors = np.array([[side * (half + MIRROR), body.belt + 0.1, mirror_depth(body, facing)] for side in (-1, 1)])
-    parts = [face, back, tyres] if body.kind == "bus" else [face, back, tyres, mirrors]
-    points = camera.project(bare.place(np.concatenate(parts)))
-    height, offset = near.plate
-    centre = near.at(np.array(offset / float(np.interp(height, near.height, near.half))), np.array(height))
-    corners = centre + np.array(
-        [
-            [-PLATE_WIDTH / 2, PLATE_HEIGHT / 2, -0.03],
-            [PLATE_WIDTH / 2, PLATE_HEIGHT / 2, -0.03],
-            [PLATE_WIDTH / 2, -PLATE_HEIGHT / 2, -0.03],
-            [-PLATE_WIDTH / 2, -PLATE_HEIGHT / 2, -0.03],
-        ]
+    return np.concatenate([face, back, tyres] if body.kind == "bus" else [face, back, tyres, mirrors])
+
+
+def _plate_corners(end: End) -> Array:
+    """Corners (4, 3) of a plate in its vehicle's frame, a little before the surface."""
+    height, offset = end.plate
+    centre = end.at(np.array(offset / float(np.interp(height, end.height, end.half))), np.array(height))
+    wide, tall = PLATE_WIDTH / 2, PLATE_HEIGHT / 2
+    return np.asarray(
+        centre + np.array([[-wide, tall, -0.03], [wide, tall, -0.03], [wide, -tall, -0.03], [-wide, -tall, -0.03]])
     )
-    quad = camera.project(bare.place(corners))
-    points = np.concatenate([points, quad])
-    limits = np.array([*size, *size], np.float64)
-    box = np.clip(np.concatenate([points.min(axis=0), points.max(axis=0)]), 0, limits)
-    return Vehicle(body, facing, x, z, yaw, lane, hull(points), quad, box)
 
 
 MIRROR = 0.14
@@ -254,12 +266,14 @@ def mirror_depth(body: Body, facing: Facing) -> float:
 
 
 def _fits(vehicle: Vehicle, placed: list[Vehicle], settings: SceneSettings, *, hide: bool) -> bool:
-    """Whether a vehicle can stand here: apart from the others, itself visible, and every plate plainly seen or hidden."""
-    if vehicle.z < NEAR + 0.8 or any(_collide(vehicle, other) for other in placed):
+    """Whether a vehicle can stand here: apart from the others, in sight, and every plate plainly seen or hidden."""
+    if vehicle.depth < NEAR + 0.8 or any(_collide(vehicle, other) for other in placed):
         return False
     everyone = [*placed, vehicle]
     for one in everyone:
-        nearer = [other for other in everyone if other.z < one.z]
+        if one is not vehicle and not (vehicle.depth < one.depth and _overlap(vehicle.box, one.box)):
+            continue
+        nearer = [other for other in everyone if other.depth < one.depth and _overlap(other.box, one.box)]
         if _seen(_grid(one.box, 9, 7), one, nearer) < VISIBLE or _small(one, settings):
             return False
         clear = _plate_seen(one, nearer, settings.size)
@@ -278,10 +292,14 @@ def _small(vehicle: Vehicle, settings: SceneSettings) -> bool:
 
 
 def _collide(one: Vehicle, other: Vehicle) -> bool:
-    near, far = sorted((one, other), key=lambda vehicle: vehicle.z)
+    near, far = sorted((one, other), key=lambda vehicle: vehicle.depth)
     apart = float(one.body.front.half.max() + other.body.front.half.max()) + 0.25
-    turn = abs(np.sin(near.yaw)) * near.body.length
-    return far.z < near.z + near.body.length + 0.8 and abs(near.x - far.x) < apart + float(turn)
+    turn = abs(float(np.sin(near.pose.yaw))) * near.body.length
+    return far.depth < near.depth + near.body.length + 0.8 and abs(near.pose.x - far.pose.x) < apart + turn
+
+
+def _overlap(one: Array, other: Array) -> bool:
+    return bool((one[:2] < other[2:]).all() and (other[:2] < one[2:]).all())
 
 
 def _plate_seen(vehicle: Vehicle, nearer: list[Vehicle], size: tuple[int, int]) -> float:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from icr.data.synth import scenery
+from icr.data.synth import roadside
+from icr.data.synth.backdrop import backdrop
 from icr.data.synth.camera import Camera
 from icr.data.synth.canvas import OVERSAMPLE, Canvas, flat
 from icr.data.synth.layout import Scene, generator
@@ -14,10 +18,17 @@ from icr.data.synth.settings import SceneSettings
 from icr.data.synth.vehicles import paint_vehicle
 
 SKIES: tuple[tuple[Rgb, Rgb, float], ...] = (
-    ((206, 218, 228), (84, 138, 204), 0.6), ((214, 216, 218), (172, 182, 194), 0.1), ((228, 210, 188), (122, 154, 196), 0.9),
-    ((190, 196, 202), (142, 152, 164), 0.0), ((208, 222, 232), (110, 160, 214), 0.4),
-)  # fmt: skip
+    ((206, 218, 228), (84, 138, 204), 0.6),
+    ((214, 216, 218), (172, 182, 194), 0.1),
+    ((228, 210, 188), (122, 154, 196), 0.9),
+    ((190, 196, 202), (142, 152, 164), 0.0),
+    ((208, 222, 232), (110, 160, 214), 0.4),
+)
 """Colours of the horizon and the zenith by day, and how far a vehicle's shadow reaches to its side in metres."""
+
+
+QUANTILES = tuple(NormalDist().inv_cdf((index + 0.5) / 256) for index in range(256))
+"""Quantiles of the standard normal distribution."""
 
 
 def paint(scene: Scene, settings: SceneSettings, seed: int, split: str, index: int) -> tuple[Image.Image, int]:
@@ -26,13 +37,13 @@ def paint(scene: Scene, settings: SceneSettings, seed: int, split: str, index: i
     night = scene.light == "night"
     sky = int(rng.integers(len(SKIES)))
     haze, zenith, sun = ((40, 44, 58), (10, 12, 22), 0.0) if night else SKIES[sky]
-    image = scenery.backdrop(scene, haze, zenith, rng)
+    image = backdrop(scene, haze, zenith, rng)
     canvas = Canvas(image, Image.new("RGB", image.size), scene.camera.scaled(OVERSAMPLE), haze, night)
-    scenery.markings(canvas, scene.road, rng)
-    scenery.houses(canvas, scene.road, rng)
-    feet = scenery.lamps(canvas, scene.road, rng)
-    scenery.road_signs(canvas, scene.road, settings.lures, rng)
-    scenery.shadows(canvas, scene, sun=0.0 if night else sun)
+    roadside.markings(canvas, scene.road, rng)
+    roadside.houses(canvas, scene.road, rng)
+    feet = roadside.lamps(canvas, scene.road, rng)
+    roadside.road_signs(canvas, scene.road, settings.lures, rng)
+    roadside.shadows(canvas, scene, sun=0.0 if night else sun)
     for number, vehicle in enumerate(scene.vehicles):
         paint_vehicle(canvas, vehicle, scene.camera.focal, settings.lures, generator(seed, split, index, 2, number))
     picture = canvas.image.reduce(OVERSAMPLE)
@@ -110,9 +121,14 @@ def camera_faults(picture: Image.Image, settings: SceneSettings, night: bool, rn
     picture = picture.point(np.round(table).astype(int).tolist())
     sigma = float(rng.uniform(0.3, 1)) * settings.noise * (1.7 if night else 1.0)
     values = np.array(picture, np.int16)
-    noise = rng.standard_normal((height, width), np.float32)
+    values += grain((height, width), sigma, rng)[..., None]
     # The colour noise of a sensor is coarser than that of its brightness.
-    coarse = rng.standard_normal((height // 2 + 1, width // 2 + 1, 3), np.float32) * np.float32(sigma * 0.55)
-    values += np.rint(noise * np.float32(sigma)).astype(np.int16)[..., None]
-    values += np.rint(coarse).astype(np.int16).repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
+    coarse = grain((height // 2 + 1, width // 2 + 1, 3), sigma * 0.55, rng)
+    values += coarse.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
     return Image.fromarray(np.clip(values, 0, 255, out=values).astype(np.uint8))
+
+
+def grain(shape: tuple[int, ...], sigma: float, rng: np.random.Generator) -> npt.NDArray[np.int16]:
+    """Normal noise in whole numbers, from 256 quantiles: ten times as fast as drawing it value by value."""
+    quantiles = np.rint(np.array(QUANTILES) * sigma).astype(np.int16)
+    return np.asarray(quantiles[rng.integers(0, 256, shape, np.uint8)])

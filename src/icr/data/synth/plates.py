@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from icr.data.synth.bodies import Kind
+from icr.data.synth.camera import Array
 
 PlateColour = Literal["blue", "yellow", "green", "white"]
 
@@ -44,7 +45,8 @@ def font(size: int) -> ImageFont.FreeTypeFont:
 def pick_colour(kind: Kind, rng: np.random.Generator) -> PlateColour:
     """The colour of a plate for a kind of vehicle."""
     names, shares = zip(*COLOURS[kind], strict=True)
-    return names[int(rng.choice(len(names), p=shares))]
+    colour: PlateColour = names[int(rng.choice(len(names), p=shares))]
+    return colour
 
 
 def plate_text(colour: PlateColour, rng: np.random.Generator) -> str:
@@ -121,7 +123,7 @@ def sign_face(size: tuple[int, int], text: str, ground: Rgb, ink: Rgb) -> Image.
     return face
 
 
-def warp(canvas: Image.Image, face: Image.Image, quad: np.ndarray) -> None:  # type: ignore[type-arg]
+def warp(canvas: Image.Image, face: Image.Image, quad: Array) -> None:
     """Lay a face onto the canvas, its corners (top left, top right, bottom right, bottom left) at `quad` (4, 2).
 
     The edges are as sharp as the canvas: it is drawn large and shrunk afterwards.

@@ -1,92 +1,17 @@
-"""What surrounds the vehicles: sky, ground, road, houses, trees, lamps and signs."""
+"""What stands and lies along the road: markings, houses, trees, lamps, signs, and the vehicles' shadows."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
 from icr.data.synth.camera import Array
-from icr.data.synth.canvas import OVERSAMPLE, Canvas, flat, rgb
+from icr.data.synth.canvas import Canvas, flat, rgb
 from icr.data.synth.layout import Road, Scene
 from icr.data.synth.plates import Rgb, plate_text, sign_face, warp
 
 FAR = 240.0
-
-
-def backdrop(scene: Scene, haze: Rgb, zenith: Rgb, rng: np.random.Generator) -> Image.Image:
-    """Sky and ground, RGB, as large as the canvas."""
-    width, height = scene.size
-    horizon = int(np.clip(scene.camera.horizon, 1, height - 1))
-    share = np.clip(np.arange(height) / horizon, 0, 1)[:, None, None] ** 1.4
-    picture = np.empty((height, width, 3), np.float32)
-    picture[:] = (1 - share) * np.array(zenith) + share * np.array(haze)
-    picture[:horizon] += clouds(width, horizon, rng)[..., None] * (34 if scene.light == "day" else 8)
-    picture[horizon:] = ground(scene, haze, horizon, rng)
-    skyline(picture, scene, haze, horizon, rng)
-    small = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
-    # Shrinking the canvas undoes this exactly, so nothing smoother is needed.
-    return small.resize((width * OVERSAMPLE, height * OVERSAMPLE), Image.Resampling.NEAREST)
-
-
-def skyline(picture: Array, scene: Scene, haze: Rgb, horizon: int, rng: np.random.Generator) -> None:
-    """Draw far houses and woods, nearly as pale as the haze, along the horizon of a picture (height, width, 3)."""
-    width, height = scene.size
-    tone = np.array(haze) * 0.86 + np.array([70, 80, 90]) * (0.14 if scene.light == "day" else 0.05)
-    column = 0
-    while column < width:
-        wide = int(rng.uniform(0.015, 0.06) * width) + 1
-        tall = int(height * rng.uniform(0.012, 0.06) * (2 if rng.random() < 0.2 else 1))
-        picture[max(0, horizon - tall) : horizon, column : column + wide] = tone * rng.uniform(0.95, 1.04)
-        column += wide
-
-
-def clouds(width: int, height: int, rng: np.random.Generator) -> Array:
-    """Soft patches (height, width), 0..1."""
-    total = np.zeros((height, width), np.float32)
-    for columns, weight in ((5, 0.5), (11, 0.3), (24, 0.2)):
-        coarse = rng.random((max(2, columns * height // (width * 1) + 2), columns)).astype(np.float32)
-        sheet = Image.fromarray((coarse * 255).astype(np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
-        total += weight * np.asarray(sheet, np.float32) / 255
-    return np.clip((total - 0.45) * 3, 0, 1)
-
-
-def ground(scene: Scene, haze: Rgb, horizon: int, rng: np.random.Generator) -> Array:
-    """Asphalt and what lies beside it (rows below the horizon, width, 3), with grain that shrinks with distance."""
-    width, height = scene.size
-    camera = scene.camera
-    rows = np.arange(horizon, height, dtype=np.float32) + np.float32(0.5)
-    depth = camera.focal * camera.height / np.maximum(rows - camera.horizon, 0.5)
-    x = (np.arange(width, dtype=np.float32)[None, :] + np.float32(0.5 - camera.centre)) * depth[:, None] / camera.focal
-    left, right = scene.road.edges()
-    asphalt = np.array([94, 95, 97], np.float32) * np.float32(rng.uniform(0.82, 1.12))
-    verge = np.array([[104, 116, 74], [134, 128, 112], [122, 124, 122]][int(rng.integers(3))]) * rng.uniform(0.85, 1.1)
-    on_road = (x > left) & (x < right)
-    colour = np.where(on_road[..., None], asphalt, verge.astype(np.float32))
-    grain = rng.standard_normal((256, 256)).astype(np.float32)
-    patches = seamless(rng)
-    columns = np.floor(x * 60).astype(np.int32) & 255
-    lines = (np.floor(depth * 40).astype(np.int32) & 255)[:, None]
-    fade = np.clip(5.0 / depth, 0.15, 1)[:, None]
-    slow = patches[(np.floor(depth * 9).astype(np.int32) & 255)[:, None], np.floor(x * 16).astype(np.int32) & 255]
-    wear = np.cos((x - np.float32(scene.road.middle)) * np.float32(4 * np.pi / scene.road.lane)) * np.float32(4)
-    colour += (grain[lines, columns] * (fade * 5) + slow * 22 - wear * on_road)[..., None]
-    veil = (1 - np.exp(-depth / 220.0))[:, None, None]
-    colour *= 1 - veil
-    colour += np.array(haze, np.float32) * veil
-    return colour
-
-
-def seamless(rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Soft patches (256, 256), -0.5..0.5, that repeat without a seam."""
-    total = np.zeros((256, 256), np.float32)
-    for cells, weight in ((8, 0.6), (32, 0.4)):
-        coarse = (rng.random((cells, cells)) * 255).astype(np.uint8)
-        step = 256 // cells
-        sheet = Image.fromarray(np.pad(coarse, 4, mode="wrap"))
-        large = sheet.resize(((cells + 8) * step, (cells + 8) * step), Image.Resampling.BICUBIC)
-        total += weight * np.asarray(large, np.float32)[4 * step : 4 * step + 256, 4 * step : 4 * step + 256] / 255
-    return total - np.float32(0.5)
+"""Distance in metres at which the road and its houses end."""
 
 
 def strip(canvas: Canvas, left: float, right: float, near: float, far: float, colour: Rgb | Array) -> None:
@@ -153,7 +78,8 @@ def houses(canvas: Canvas, road: Road, rng: np.random.Generator) -> None:
 
 
 WALLS: tuple[Rgb, ...] = (
-    (172, 160, 142), (150, 132, 118), (186, 182, 174), (140, 144, 150), (164, 118, 96), (198, 188, 164), (120, 126, 134),
+    (172, 160, 142), (150, 132, 118), (186, 182, 174), (140, 144, 150), (164, 118, 96),
+    (198, 188, 164), (120, 126, 134),
 )  # fmt: skip
 
 
@@ -346,7 +272,7 @@ def board(canvas: Canvas, x: float, y: float, z: float, wide: float, tall: float
     warp(canvas.image, face, quad)
     canvas.black_out(quad)
     if canvas.night:
-        warp(canvas.glow, face.point(lambda value: int(value * 0.3)), quad)
+        warp(canvas.glow, face.point(lambda value: int(value * 0.12)), quad)
 
 
 def disc(canvas: Canvas, x: float, y: float, z: float, rng: np.random.Generator) -> None:
@@ -365,7 +291,7 @@ def disc(canvas: Canvas, x: float, y: float, z: float, rng: np.random.Generator)
 def shadows(canvas: Canvas, scene: Scene, sun: float) -> None:
     """Soft dark patches below the vehicles, which the sun draws out by `sun` metres to the side."""
     size = canvas.image.width // 4, canvas.image.height // 4
-    sheet = Image.new("L", size, 255)
+    sheet = Image.new("L", size)
     draw = ImageDraw.Draw(sheet)
     for vehicle in scene.vehicles:
         half = float(vehicle.body.front.half.max())
@@ -377,8 +303,14 @@ def shadows(canvas: Canvas, scene: Scene, sun: float) -> None:
                 [-half, 0, vehicle.body.length],
             ]
         )
-        draw.polygon(flat(canvas.camera.project(vehicle.place(corners)) / 4), fill=70)
-    sheet = sheet.filter(ImageFilter.GaussianBlur(max(1.0, size[0] / 320)))
-    dark = sheet.resize(canvas.image.size, Image.Resampling.BILINEAR)
-    black = Image.new("RGB", canvas.image.size)
-    canvas.image.paste(black, (0, 0), dark.point(lambda value: 255 - value))
+        draw.polygon(flat(canvas.camera.project(vehicle.pose.place(corners)) / 4), fill=185)
+    radius = max(1.0, size[0] / 320)
+    touched = sheet.getbbox()
+    if touched is None:
+        return
+    left, top, right, bottom = touched
+    reach = int(radius * 4) + 1
+    touched = max(left - reach, 0), max(top - reach, 0), min(right + reach, size[0]), min(bottom + reach, size[1])
+    part = sheet.crop(touched).filter(ImageFilter.GaussianBlur(radius))
+    mask = part.resize((part.width * 4, part.height * 4), Image.Resampling.BILINEAR)
+    canvas.image.paste((0, 0, 0), (touched[0] * 4, touched[1] * 4), mask)
