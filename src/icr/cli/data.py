@@ -79,6 +79,7 @@ def convert(
     Example: icr data convert plates/data.yaml --to coco --out plates-coco --images link
     """
     from icr.data import formats
+    from icr.data.formats.text import counted
     from icr.relations import Relation, resolve
 
     writable, ways = formats.names(writable=True), formats.IMAGES
@@ -93,7 +94,9 @@ def convert(
     resolve(dataset.relations, dataset.names)
     errors = sum(each.severity == "error" for each in dataset.findings)
     if errors:
-        say(f"{errors:,} faulty entries of {data} are not carried over; icr data check {data} names each")
+        say(
+            f"{counted(errors, 'faulty entry', 'faulty entries')} of {data} not carried over; icr data check names each"
+        )
     lost = formats.write(dataset, out, to, images=way)
     for each in lost:
         say(f"not held by {to}: {each}")

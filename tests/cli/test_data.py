@@ -1,0 +1,129 @@
+"""`icr data check` and `icr data convert` as a person or a script meets them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from icr.cli.commands import run
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "data"))
+from small_sets import CAR, PLATE, YAML, coco_set, yolo_set
+
+
+def test_check_reads_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    yolo_set(tmp_path, {"a": [PLATE, CAR, "9 0.5 0.5 0.1 0.1", PLATE, *["0 nan 0 0 0"] * 5]})
+    assert run(["data", "check", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert err.splitlines()[:2] == [
+        f"{tmp_path} (yolo): pictures train 1, val 1; boxes plate 3, car 2",
+        f"relation plate:car, as declared by {tmp_path}",
+    ]
+    assert [line for line in out.splitlines() if not line.startswith(" ")] == [
+        "error    labels.not_finite  5",
+        "",
+        "error    labels.class  1",
+        "",
+        "warning  labels.duplicate  1",
+        "",
+        "6 errors, 1 warning, 0 remarks",
+    ]
+    assert "    labels/train/a.txt:3  class 9 is out of range, expected 0 to 1, in row '9 0.5 0.5 0.1 0.1'" in out
+    assert "… and 2 more (--all prints each)" in out
+    run(["data", "check", str(tmp_path), "--all"])
+    assert "more (--all" not in capsys.readouterr().out
+
+
+def test_check_ends_with_0_on_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["data", "check", str(yolo_set(tmp_path, {"a": [PLATE, CAR], "b": [PLATE]}))]) == 0
+    assert "pairs.orphan" in capsys.readouterr().out
+
+
+def test_check_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    yolo_set(tmp_path, {"a": [PLATE, CAR], "b": [PLATE]})
+    run(["data", "check", str(tmp_path), "--relation", "plate:car", "--json"])
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["findings"] == [
+        {
+            "id": "pairs.orphan",
+            "severity": "warning",
+            "file": str(tmp_path / "labels/train/b.txt"),
+            "line": 1,
+            "message": "plate has no car: no car touches it",
+        }
+    ]
+    assert answer["counts"] == {"pairs.orphan": 1}
+    assert answer["images"] == {"train": 2, "val": 1} and answer["objects"] == {"plate": 3, "car": 2}
+    assert answer["relations"] == ["plate:car"]
+
+
+def test_check_without_a_relation_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    yolo_set(tmp_path, yaml=YAML.split("relations")[0])
+    assert run(["data", "check", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    assert "relations.unknown" in out and "pairs are not checked" in err
+    assert run(["data", "check", str(tmp_path), "--relation", "plate:cra"]) == 2
+    assert "did you mean 'car'?" in capsys.readouterr().err
+
+
+def test_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    coco_set(tmp_path / "a")
+    out = tmp_path / "b"
+    command = ["data", "convert", str(tmp_path / "a"), "--to", "yolo", "--out", str(out)]
+    assert run([*command, "--relation", "plate:car", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "out": str(out),
+        "format": "yolo",
+        "images": {"train": 1},
+        "objects": {"plate": 1, "car": 1},
+        "pairs": 1,
+        "faulty": 0,
+        "not_held": [],
+    }
+    assert (out / "pairs" / "train" / "a.txt").read_text() == "0 1\n"
+    assert "child: plate" in (out / "data.yaml").read_text()
+    assert run(command) == 2
+    assert "exists and is not empty" in capsys.readouterr().err
+
+
+def test_convert_says_what_is_left_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    yolo_set(tmp_path / "a", {"a": [PLATE, "0 nan 0 0 0"]})
+    assert run(["data", "convert", str(tmp_path / "a"), "--to", "coco", "--out", str(tmp_path / "b")]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"{tmp_path / 'b'}\n"
+    assert err.startswith(f"1 faulty entry of {tmp_path / 'a'} not carried over")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--to", "yolos", "--out", "x"], "did you mean 'yolo'?"),
+        (["--to", "coco", "--out", "x", "--images", "links"], "did you mean 'link'?"),
+        (["--to", "coco", "--out", "x", "--relation", "plate"], "expected child:parent"),
+        (["--to", "coco"], "--out"),
+        (["--to", "yolo", "--out", "x", "--images", "reference"], "use --images link"),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["data", "convert", str(yolo_set(tmp_path / "a")), *options]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and said in err
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("command", ["check", "convert"])
+def test_help_has_an_example_and_loads_nothing_heavy(command: str) -> None:
+    code = (
+        "import sys; from icr.cli.commands import run; run(['data', sys.argv[1], '--help']);"
+        "print(sorted({'torch', 'numpy', 'PIL', 'yaml', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, command], capture_output=True, text=True, check=True)
+    assert "Example: icr data" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
