@@ -151,7 +151,7 @@ def annotate(
         >>> road = np.zeros((240, 320, 3), np.uint8)
         >>> boxes = np.array([[165.0, 185, 195, 195], [100, 100, 260, 220]])
         >>> drawn = annotate(road, boxes, np.array([0, 1]), ["plate", "vehicle"], np.array([1, -1]))
-        >>> drawn.shape, bool(road.any()), drawn[100, 100].tolist() == list(colour_of(1))
+        >>> drawn.shape, bool(road.any()), drawn[99, 99].tolist() == list(colour_of(1))
         ((240, 320, 3), False, True)
     """
     lost = np.zeros(len(boxes), bool) if orphans is None else orphans
@@ -166,7 +166,7 @@ def annotate(
     pen = ImageDraw.Draw(drawn, "RGBA")
     areas = (boxes[:, 2:] - boxes[:, :2]).clip(min=0).prod(1)
     for index in np.argsort(-areas, kind="stable"):
-        _outline(pen, boxes[index], colours[index], thickness, dashed=bool(lost[index]))
+        _outline(pen, boxes[index], (width, height), colours[index], thickness, dashed=bool(lost[index]))
     if text:
         captions = [_caption(names, label, None if scores is None else scores[i]) for i, label in enumerate(labels)]
         small = (parents >= 0) | lost
@@ -180,21 +180,33 @@ def _caption(names: Sequence[str], label: int, score: float | None) -> str:
 
 
 def _outline(
-    pen: ImageDraw.ImageDraw, box: npt.NDArray[np.float64], colour: Colour, thickness: int, dashed: bool
+    pen: ImageDraw.ImageDraw,
+    box: npt.NDArray[np.float64],
+    size: tuple[int, int],
+    colour: Colour,
+    thickness: int,
+    dashed: bool,
 ) -> None:
-    """A frame whose inner edge is the box, with a dark hairline outside it that tells it from a light ground."""
+    """A frame around the box, with a dark hairline outside it that tells it from a light ground.
+
+    Where the box meets the border of the picture the frame lies on it: beyond, nobody would see it.
+    """
     left, top, right, bottom = (round(float(each)) for each in box)
-    right, bottom = max(right - 1, left), max(bottom - 1, top)
-    for step in range(thickness):
-        frame = (left - step, top - step, right + step, bottom + step)
-        if dashed:
+    for step in range(1, thickness + 2):
+        frame = (
+            left - step if left > 0 else step - 1,
+            top - step if top > 0 else step - 1,
+            right + step - 1 if right < size[0] else size[0] - step,
+            bottom + step - 1 if bottom < size[1] else size[1] - step,
+        )
+        if frame[2] < frame[0] or frame[3] < frame[1]:
+            return
+        if step > thickness:
+            pen.rectangle(frame, outline=(0, 0, 0, 60 if dashed else 130))
+        elif dashed:
             _dashed_frame(pen, frame, colour, dash=4 * thickness)
         else:
             pen.rectangle(frame, outline=colour)
-    pen.rectangle(
-        (left - thickness, top - thickness, right + thickness, bottom + thickness),
-        outline=(0, 0, 0, 60 if dashed else 130),
-    )
 
 
 def _dashed_frame(pen: ImageDraw.ImageDraw, frame: tuple[int, int, int, int], colour: Colour, dash: int) -> None:
@@ -232,10 +244,11 @@ def _join(
     off_line = np.hypot(x - start[0] - travelled * along[0], y - start[1] - travelled * along[1])
     off_dot = np.hypot(x - end[0], y - end[1])
     patch = canvas[low[1] : high[1], low[0] : high[0]]
+    clear = (x > child[0]) & (x < child[2]) & (y > child[1]) & (y < child[3])
     gaps = (travelled * length) % (8 * thickness) >= 5 * thickness if dashed else np.zeros_like(off_line, bool)
     for grow, ink, strength in ((1.0, (0, 0, 0), 0.5), (0.0, colour, 1.0)):
         stroke = np.where(gaps, 0, (thickness / 2 + 0.5 + grow - off_line).clip(0, 1))
-        cover = np.maximum(stroke, (radius + grow + 0.5 - off_dot).clip(0, 1)) * strength
+        cover = np.where(clear, 0, np.maximum(stroke, (radius + grow + 0.5 - off_dot).clip(0, 1)) * strength)
         patch[:] = np.rint(patch * (1 - cover[..., None]) + np.array(ink) * cover[..., None]).astype(np.uint8)
 
 
@@ -438,17 +451,6 @@ def legend(title: str, lines: Sequence[str], classes: Sequence[tuple[str, Colour
     """A head for a sheet: a title, lines of text, and what the colours and, if asked for, the marks mean."""
     letters, margin = 15, 14
     step = letters + 10
-    sheet = Image.new("RGB", (width, 2 * margin + 10 + step * (2 + len(lines))), PAPER)
-    pen = ImageDraw.Draw(sheet)
-    pen.text(
-        (margin, margin + 18), _shortened(pen, title, 20, width - 2 * margin), INK, font_for(title, 20), anchor="ls"
-    )
-    y = margin + 22 + step
-    for text in lines:
-        short = _shortened(pen, text, letters, width - 2 * margin)
-        pen.text((margin, y), short, MUTED, font_for(short, letters), anchor="ls")
-        y += step
-    x = float(margin)
     entries: list[tuple[str, Colour, str]] = [(name, colour, "box") for name, colour in classes]
     if marks:
         entries += [
@@ -456,12 +458,38 @@ def legend(title: str, lines: Sequence[str], classes: Sequence[tuple[str, Colour
             ("parent is a guess", INK, "dashes"),
             ("orphan", ORPHAN, "dashed box"),
         ]
-    for text, colour, kind in entries:
-        _sample_mark(pen, kind, x, y - letters + 2, colour, letters - 1)
-        x += 1.6 * letters + 8
-        pen.text((x, y), text, INK, font_for(text, letters), anchor="ls")
-        x += pen.textlength(text, font=font_for(text, letters)) + 22
+    places = _in_rows([_entry_width(text, letters) for text, _, _ in entries], width - 2 * margin)
+    rows = 1 + len(lines) + 1 + max((row for _, row in places), default=0)
+    sheet = Image.new("RGB", (width, 2 * margin + 10 + step * rows), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    heading = _shortened(pen, title, 20, width - 2 * margin)
+    pen.text((margin, margin + 18), heading, INK, font_for(heading, 20), anchor="ls")
+    y = margin + 22 + step
+    for text in lines:
+        short = _shortened(pen, text, letters, width - 2 * margin)
+        pen.text((margin, y), short, MUTED, font_for(short, letters), anchor="ls")
+        y += step
+    for (text, colour, kind), (x, row) in zip(entries, places, strict=True):
+        base = y + row * step
+        _sample_mark(pen, kind, margin + x, base - letters + 2, colour, letters - 1)
+        pen.text((margin + x + 1.6 * letters + 8, base), text, INK, font_for(text, letters), anchor="ls")
     return np.asarray(sheet)
+
+
+def _entry_width(text: str, letters: int) -> float:
+    return 1.6 * letters + 8 + float(font_for(text, letters).getlength(text)) + 22
+
+
+def _in_rows(widths: Sequence[float], limit: float) -> list[tuple[float, int]]:
+    """Where things of these widths stand when set in rows: (x, row) of each."""
+    places: list[tuple[float, int]] = []
+    x, row = 0.0, 0
+    for width in widths:
+        if x and x + width > limit:
+            x, row = 0.0, row + 1
+        places.append((x, row))
+        x += width
+    return places
 
 
 def _sample_mark(pen: ImageDraw.ImageDraw, kind: str, x: float, y: float, colour: Colour, size: int) -> None:

@@ -77,32 +77,31 @@ def sheet(
     Raises:
         InputError: no picture has a box, or none can be read.
     """
-    tiles, captions, shown, unreadable = [], [], [], []
+    drawn, captions, shown, unreadable = [], [], [], []
     for each in _drawn_by_lot(samples, relations, count, seed):
         try:
             picture = read_picture(each.sample.image, (each.sample.width, each.sample.height))
         except InputError as error:
             unreadable.append(str(error))
             continue
-        tiles.append(_tile(picture, each, names))
+        drawn.append((_drawn(picture, each, names), _strip(picture, each, names)))
         captions.append(f"{each.sample.image.name}   {_told(each)}")
         shown.append(each)
-        if len(tiles) == count:
+        if len(drawn) == count:
             break
-    if not tiles:
+    if not drawn:
         raise InputError(unreadable[0] if unreadable else "no picture has a box, so there is nothing to show")
+    height = max(len(picture) for picture, _ in drawn)
+    tiles = [_tile(picture, strip, height) for picture, strip in drawn]
     pairs = sum(int((each.pairing.parents >= 0).sum()) for each in shown)
     orphans = sum(int(each.orphans.sum()) for each in shown)
     ambiguous = sum(int(each.pairing.ambiguous.sum()) for each in shown)
     doubtful = sum(each.doubtful for each in shown)
     lines = [said] if said else []
+    told = f"{len(tiles)} of {len(samples)} pictures"
     if relations:
-        lines.append(
-            f"{len(tiles)} of {len(samples)} pictures: {_count(pairs, 'pair')}, {_count(orphans, 'orphan')}, "
-            f"{ambiguous} ambiguous. Pictures with an orphan or an ambiguous child come first ({doubtful})."
-        )
-    else:
-        lines.append(f"{len(tiles)} of {len(samples)} pictures")
+        told += f": {_count(pairs, 'pair')}, {_count(orphans, 'orphan')}, {ambiguous} ambiguous"
+    lines.append(f"{told}; those with an orphan or an ambiguous child come first" if doubtful else told)
     used = sorted({int(label) for each in shown for label in each.sample.labels})
     classes = [(names[label], colour_of(label)) for label in used[:12]]
     columns = min(columns, len(tiles))
@@ -146,11 +145,11 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def _tile(picture: Picture, shown: _Shown, names: Sequence[str]) -> Picture:
-    """The picture with its pairs, above a strip of its children close up: the doubtful ones, then the smallest."""
+def _drawn(picture: Picture, shown: _Shown, names: Sequence[str]) -> Picture:
+    """The picture with its pairs, at the size of a tile."""
     sample, pairing = shown.sample, shown.pairing
     small, scale = fit(picture, TILE_WIDTH, TILE_HEIGHT)
-    drawn = annotate(
+    return annotate(
         small,
         sample.boxes * scale,
         sample.labels,
@@ -159,15 +158,26 @@ def _tile(picture: Picture, shown: _Shown, names: Sequence[str]) -> Picture:
         orphans=shown.orphans,
         ambiguous=pairing.ambiguous,
     )
-    tile = np.full((TILE_HEIGHT + GAP + CLOSE_UP_HEIGHT, TILE_WIDTH, 3), PAPER, np.uint8)
-    tile[TILE_HEIGHT - drawn.shape[0] : TILE_HEIGHT, : drawn.shape[1]] = drawn
-    own = np.flatnonzero((pairing.parents >= 0) | shown.orphans)
+
+
+def _strip(picture: Picture, shown: _Shown, names: Sequence[str]) -> Picture:
+    """The picture's children close up, side by side: the doubtful ones, then the smallest."""
+    sample, doubtful = shown.sample, shown.orphans | shown.pairing.ambiguous
+    own = np.flatnonzero((shown.pairing.parents >= 0) | shown.orphans)
     areas = (sample.boxes[:, 2:] - sample.boxes[:, :2]).clip(min=0).prod(1)
-    certain = ~(shown.orphans | pairing.ambiguous)
+    strip = np.full((CLOSE_UP_HEIGHT, TILE_WIDTH, 3), PAPER, np.uint8)
     wide = (TILE_WIDTH - (CLOSE_UPS - 1) * GAP) // CLOSE_UPS
-    for place, child in enumerate(own[np.lexsort((areas[own], certain[own]))][:CLOSE_UPS]):
+    for place, child in enumerate(own[np.lexsort((areas[own], ~doubtful[own]))][:CLOSE_UPS]):
         x = place * (wide + GAP)
-        tile[TILE_HEIGHT + GAP :, x : x + wide] = _child_close_up(picture, shown, int(child), names, wide)
+        strip[:, x : x + wide] = _child_close_up(picture, shown, int(child), names, wide)
+    return strip
+
+
+def _tile(drawn: Picture, strip: Picture, height: int) -> Picture:
+    """A picture above its strip, all tiles of a sheet of one height."""
+    tile = np.full((height + GAP + len(strip), TILE_WIDTH, 3), PAPER, np.uint8)
+    tile[height - len(drawn) : height, : drawn.shape[1]] = drawn
+    tile[height + GAP :] = strip
     return tile
 
 
