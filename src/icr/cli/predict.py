@@ -59,7 +59,7 @@ def predict(
         for line in summary.unreadable:
             say(f"left out: {line}")
         if not summary.pictures:
-            say(f"none of the {len(sources)} files could be read, so nothing was looked at")
+            say("no file could be read, so nothing was looked at")
         say(
             f"{summary.pictures} pictures and frames: {summary.boxes} boxes, {summary.pairs} pairs, "
             f"{summary.orphans} orphans; in {folder}"
