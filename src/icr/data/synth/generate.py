@@ -125,12 +125,14 @@ def scene_settings(size: tuple[int, int] | None, close: bool | SceneSettings) ->
         return settings
     width, height = size
     factor = float(np.sqrt(width * height / (settings.size[0] * settings.size[1])))
-    low, high = settings.plate_limits
+    low, high = (limit * factor for limit in settings.plate_limits)
+    # A plate of less than 11 pixels has less than the 36 px² that a label needs.
+    low, high = max(low, min(11.0, settings.plate_limits[0])), min(high, width / 3)
     return replace(
         settings,
         size=(int(width), int(height)),
-        plate_width=settings.plate_width * factor,
-        plate_limits=(max(low * factor, 11.0), high * factor),
+        plate_width=min(max(settings.plate_width * factor, low), high),
+        plate_limits=(low, high),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from icr.data.synth.bodies import KINDS, PLATE_HEIGHT, PLATE_WIDTH, Body, End, Facing, make
 from icr.data.synth.camera import NEAR, Array, Camera, hull, inside
 from icr.data.synth.settings import SPLITS, SceneSettings
+from icr.errors import InputError
 
 Light = Literal["day", "night"]
 
@@ -121,6 +122,9 @@ def generator(seed: int, split: str, index: int, *more: int) -> np.random.Genera
 def lay_out(settings: SceneSettings, seed: int, split: str, index: int) -> Scene:
     """The scene of one image: even indices are days, odd ones nights.
 
+    Raises:
+        InputError: when nothing fits the settings, such as ten plates of half the picture's width.
+
     Example:
         >>> from icr.data.synth.settings import DEFAULT
         >>> scene = lay_out(DEFAULT, 0, "train", 3)
@@ -129,7 +133,7 @@ def lay_out(settings: SceneSettings, seed: int, split: str, index: int) -> Scene
     """
     rng = generator(seed, split, index)
     best: Scene | None = None
-    for _ in range(40):
+    for _ in range(12):
         wanted = _count(settings, rng)
         for _ in range(6):
             scene = _try(settings, rng, "night" if index % 2 else "day", wanted)
@@ -139,7 +143,10 @@ def lay_out(settings: SceneSettings, seed: int, split: str, index: int) -> Scene
                 best = scene
         if best is not None and len(best.pairs) >= settings.plates[0]:
             return best
-    raise RuntimeError(f"no scene could be laid out with {settings}")
+    raise InputError(
+        f"no scene of {settings.size[0]}x{settings.size[1]} pixels fits plates {settings.plates}, plate_limits "
+        f"{settings.plate_limits} and min_plate_area {settings.min_plate_area}: ask for fewer or narrower plates"
+    )
 
 
 def _count(settings: SceneSettings, rng: np.random.Generator) -> int:

@@ -82,9 +82,9 @@ class SceneSettings:
             raise InputError(f"kinds is {self.kinds}: expected the shares of cars, vans, trucks and buses")
         if not 1 <= self.quality[0] <= self.quality[1] <= 100:
             raise InputError(f"quality is {self.quality}: expected lowest and highest JPEG quality, within 1 to 100")
-        for name in ("crowding", "spread", "blur", "noise"):
-            if not 0 <= getattr(self, name) <= 50:
-                raise InputError(f"{name} is {getattr(self, name)}: expected 0 to 50")
+        for name, most in (("crowding", 2), ("spread", 2), ("blur", 20), ("noise", 50)):
+            if not 0 <= getattr(self, name) <= most:
+                raise InputError(f"{name} is {getattr(self, name)}: expected 0 to {most}")
 
 
 def check_size(size: tuple[int, int]) -> None:
