@@ -23,11 +23,10 @@ SMALLEST_SIDE = 1e-12
 
 
 def prepare(*boxes: Tensor) -> tuple[Tensor, ...]:
-    """Make boxes fit for arithmetic: one float dtype, coordinates within ``LIMIT``, each coordinate contiguous.
+    """Make boxes fit for arithmetic: one float dtype, coordinates within ``LIMIT``.
 
-    The result is float64 if any of the boxes is, else float32 (half, bfloat16 and integers are widened). Values keep
-    their place; only the memory is laid out coordinate by coordinate, which makes the later steps faster.
-    A gradient flows to each box wherever its coordinate lies within the limit. NaN stays NaN.
+    The result is float64 if any of the boxes is, else float32 (half, bfloat16 and integers are widened). Gradient flows
+    to every coordinate that lies within the limit. NaN stays NaN.
 
     Args:
         boxes: tensors of shape ``(..., 4)``.
@@ -48,7 +47,8 @@ def prepare(*boxes: Tensor) -> tuple[Tensor, ...]:
     if any(shape != shapes[0] for shape in shapes):
         _refuse_mismatch(shapes)
     dtype = torch.float64 if any(each.dtype == torch.float64 for each in boxes) else torch.float32
-    return tuple(_bounded(each.to(dtype)) for each in boxes)
+    # hardtanh is clamp with a backward pass of one kernel in place of four
+    return tuple(functional.hardtanh(each.to(dtype), -LIMIT, LIMIT) for each in boxes)
 
 
 def _refuse_mismatch(shapes: list[tuple[int, ...]]) -> None:
@@ -60,40 +60,6 @@ def _refuse_mismatch(shapes: list[tuple[int, ...]]) -> None:
         ) from None
 
 
-def _bounded(boxes: Tensor) -> Tensor:
-    by_coordinate = boxes.movedim(-1, 0).contiguous()
-    # hardtanh is clamp with a backward pass of one kernel in place of four
-    return functional.hardtanh(by_coordinate, -LIMIT, LIMIT).movedim(0, -1)
-
-
-def corners(boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """Split boxes ``(..., 4)`` into upper left and lower right corners, each ``(..., 2)``.
-
-    Example:
-        >>> corners(torch.tensor([1.0, 2.0, 3.0, 4.0]))
-        (tensor([1., 2.]), tensor([3., 4.]))
-    """
-    upper_left, lower_right = boxes.chunk(2, -1)
-    return upper_left, lower_right
-
-
-def sides(boxes: Tensor) -> Tensor:
-    """Width and height ``(..., 2)`` of boxes ``(..., 4)``, at least ``SMALLEST_SIDE`` each, inverted boxes included.
-
-    Example:
-        >>> sides(torch.tensor([1.0, 2.0, 4.0, 4.0]))
-        tensor([3., 2.])
-    """
-    upper_left, lower_right = corners(boxes)
-    return (lower_right - upper_left).clamp_min(SMALLEST_SIDE)
-
-
-def product(sides: Tensor) -> Tensor:
-    """Multiply width by height: ``(..., 2)`` to ``(...)``."""
-    width, height = sides.unbind(-1)
-    return width * height
-
-
 def area(boxes: Tensor) -> Tensor:
     """Area ``(...)`` of boxes ``(..., 4)``, in squared units; zero for an inverted box.
 
@@ -101,20 +67,34 @@ def area(boxes: Tensor) -> Tensor:
         >>> area(torch.tensor([[0.0, 0.0, 4.0, 2.0], [3.0, 0.0, 1.0, 2.0]]))
         tensor([8., 0.])
     """
-    upper_left, lower_right = corners(boxes)
-    return product((lower_right - upper_left).relu())
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    return (x2 - x1).relu() * (y2 - y1).relu()
 
 
-def signed_overlap(first: Tensor, second: Tensor) -> Tensor:
-    """Overlap of two boxes along x and y, ``(..., 2)``; negative where a gap lies between them.
+def sides(boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Width and height, each ``(...)``, of boxes ``(..., 4)``: at least ``SMALLEST_SIDE``, inverted boxes included.
+
+    Example:
+        >>> sides(torch.tensor([1.0, 2.0, 4.0, 4.0]))
+        (tensor(3.), tensor(2.))
+    """
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    return (x2 - x1).clamp_min(SMALLEST_SIDE), (y2 - y1).clamp_min(SMALLEST_SIDE)
+
+
+def signed_overlap(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Overlap of two boxes along x and along y, each ``(...)``; negative where a gap lies between them.
 
     Example:
         >>> signed_overlap(torch.tensor([0.0, 0.0, 4.0, 2.0]), torch.tensor([3.0, 5.0, 6.0, 9.0]))
-        tensor([ 1., -3.])
+        (tensor(1.), tensor(-3.))
     """
-    first_upper_left, first_lower_right = corners(first)
-    second_upper_left, second_lower_right = corners(second)
-    return torch.minimum(first_lower_right, second_lower_right) - torch.maximum(first_upper_left, second_upper_left)
+    x1, y1, x2, y2 = first.unbind(-1)
+    other_x1, other_y1, other_x2, other_y2 = second.unbind(-1)
+    return (
+        torch.minimum(x2, other_x2) - torch.maximum(x1, other_x1),
+        torch.minimum(y2, other_y2) - torch.maximum(y1, other_y1),
+    )
 
 
 def intersection(first: Tensor, second: Tensor) -> Tensor:
@@ -124,7 +104,8 @@ def intersection(first: Tensor, second: Tensor) -> Tensor:
         >>> intersection(torch.tensor([0.0, 0.0, 4.0, 2.0]), torch.tensor([3.0, 1.0, 6.0, 9.0]))
         tensor(1.)
     """
-    return product(signed_overlap(first, second).relu())
+    along_x, along_y = signed_overlap(first, second)
+    return along_x.relu() * along_y.relu()
 
 
 def enclosing(first: Tensor, second: Tensor) -> Tensor:
@@ -134,40 +115,66 @@ def enclosing(first: Tensor, second: Tensor) -> Tensor:
         >>> enclosing(torch.tensor([0.0, 0.0, 4.0, 2.0]), torch.tensor([3.0, 1.0, 6.0, 9.0]))
         tensor([0., 0., 6., 9.])
     """
-    first_upper_left, first_lower_right = corners(first)
-    second_upper_left, second_lower_right = corners(second)
-    upper_left = torch.minimum(first_upper_left, second_upper_left)
-    return torch.cat((upper_left, torch.maximum(first_lower_right, second_lower_right)), -1)
+    return torch.cat(
+        (torch.minimum(first[..., :2], second[..., :2]), torch.maximum(first[..., 2:], second[..., 2:])), -1
+    )
 
 
 class Comparison(NamedTuple):
-    """What the IoU family of losses asks about two boxes; every value carries gradient to both."""
+    """What the IoU family of losses asks about two boxes; each tensor ``(...)``, with gradient to both boxes."""
 
+    first: tuple[Tensor, ...]
+    """x1, y1, x2, y2 of the first box."""
+    second: tuple[Tensor, ...]
+    """x1, y1, x2, y2 of the second box."""
     iou: Tensor
-    """Intersection over union, ``(...)``, 0..1."""
+    """Intersection over union, 0..1."""
     union: Tensor
-    """Area of the union, ``(...)``."""
-    first_sides: Tensor
-    """Width and height of the first box, ``(..., 2)``."""
-    second_sides: Tensor
-    """Width and height of the second box, ``(..., 2)``."""
-    enclosing_sides: Tensor
-    """Width and height of the smallest box that holds both, ``(..., 2)``."""
+    """Area of the union."""
+    width: Tensor
+    """Width of the first box."""
+    height: Tensor
+    """Height of the first box."""
+    other_width: Tensor
+    """Width of the second box."""
+    other_height: Tensor
+    """Height of the second box."""
+    enclosing_width: Tensor
+    """Width of the smallest box that holds both."""
+    enclosing_height: Tensor
+    """Height of the smallest box that holds both."""
 
 
 def compare(first: Tensor, second: Tensor) -> Comparison:
     """Measure two sets of prepared boxes ``(..., 4)`` against each other, pair by pair.
 
     Example:
-        >>> compare(torch.tensor([0.0, 0.0, 4.0, 2.0]), torch.tensor([2.0, 0.0, 6.0, 2.0])).enclosing_sides
-        tensor([6., 2.])
+        >>> compare(torch.tensor([0.0, 0.0, 4.0, 2.0]), torch.tensor([2.0, 0.0, 6.0, 2.0])).enclosing_width
+        tensor(6.)
     """
-    first_sides, second_sides = sides(first), sides(second)
-    overlap = signed_overlap(first, second)
-    shared = product(overlap.relu())
-    union = product(first_sides) + product(second_sides) - shared
-    # max(a, b) = a + b - min(a, b): the enclosing box without a second set of minima, and never of zero size
-    return Comparison(shared / union, union, first_sides, second_sides, first_sides + second_sides - overlap)
+    # one unbind for each box: the gradients of its coordinates are then put together once
+    x1, y1, x2, y2 = coordinates = first.unbind(-1)
+    other_x1, other_y1, other_x2, other_y2 = other_coordinates = second.unbind(-1)
+    width, height = (x2 - x1).clamp_min(SMALLEST_SIDE), (y2 - y1).clamp_min(SMALLEST_SIDE)
+    other_width = (other_x2 - other_x1).clamp_min(SMALLEST_SIDE)
+    other_height = (other_y2 - other_y1).clamp_min(SMALLEST_SIDE)
+    along_x = torch.minimum(x2, other_x2) - torch.maximum(x1, other_x1)
+    along_y = torch.minimum(y2, other_y2) - torch.maximum(y1, other_y1)
+    shared = along_x.relu() * along_y.relu()
+    union = width * height + other_width * other_height - shared
+    return Comparison(
+        coordinates,
+        other_coordinates,
+        shared / union,
+        union,
+        width,
+        height,
+        other_width,
+        other_height,
+        # max(a, b) = a + b - min(a, b): the enclosing box without further minima, and never of zero size
+        width + other_width - along_x,
+        height + other_height - along_y,
+    )
 
 
 def iou(first: Tensor, second: Tensor) -> Tensor:
@@ -218,4 +225,9 @@ def containment(child: Tensor, parent: Tensor) -> Tensor:
 
 def prepared_containment(child: Tensor, parent: Tensor) -> Tensor:
     """Do what :func:`containment` does, for boxes that went through :func:`prepare`."""
-    return intersection(child, parent) / product(sides(child))
+    x1, y1, x2, y2 = child.unbind(-1)
+    parent_x1, parent_y1, parent_x2, parent_y2 = parent.unbind(-1)
+    along_x = (torch.minimum(x2, parent_x2) - torch.maximum(x1, parent_x1)).relu()
+    along_y = (torch.minimum(y2, parent_y2) - torch.maximum(y1, parent_y1)).relu()
+    # an inverted box may have a positive product of sides, but it shares nothing
+    return along_x * along_y / ((x2 - x1) * (y2 - y1)).clamp_min(SMALLEST_SIDE**2)

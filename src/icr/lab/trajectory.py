@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from icr.boxes import corners, iou
+from icr.boxes import iou
 from icr.errors import InputError
 
 PairLoss: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -105,5 +105,5 @@ def _gradient(boxes: Tensor, target: Tensor, parent: Tensor, loss: PairLoss) -> 
 
 
 def _at_least_a_pixel(boxes: Tensor) -> Tensor:
-    upper_left, lower_right = corners(boxes)
+    upper_left, lower_right = boxes.chunk(2, -1)
     return torch.cat((upper_left, torch.maximum(lower_right, upper_left + 1)), -1)

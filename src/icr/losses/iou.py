@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor
 
-from icr.boxes import Comparison, compare, corners, product
+from icr.boxes import Comparison, compare
 from icr.losses.registry import register
 
 
@@ -37,7 +37,7 @@ def giou(pred: Tensor, target: Tensor) -> Tensor:
         tensor(1.3333)
     """
     pair = compare(pred, target)
-    return 2 - pair.iou - pair.union / product(pair.enclosing_sides)
+    return 2 - pair.iou - pair.union / (pair.enclosing_width * pair.enclosing_height)
 
 
 @register("diou")
@@ -49,7 +49,7 @@ def diou(pred: Tensor, target: Tensor) -> Tensor:
         tensor(1.4000)
     """
     pair = compare(pred, target)
-    return 1 - pair.iou + centre_distance(pred, target, pair)
+    return 1 - pair.iou + centre_distance(pair)
 
 
 @register("ciou")
@@ -68,7 +68,7 @@ def ciou(pred: Tensor, target: Tensor) -> Tensor:
     with torch.no_grad():
         # both are zero for a perfect box
         trade_off = v / (lost + v).clamp_min(1e-12)
-    return lost + centre_distance(pred, target, pair) + trade_off * v
+    return lost + centre_distance(pair) + trade_off * v
 
 
 @register("eiou")
@@ -80,33 +80,27 @@ def eiou(pred: Tensor, target: Tensor) -> Tensor:
         tensor(0.8000)
     """
     pair = compare(pred, target)
-    stretch = (pair.first_sides - pair.second_sides) / pair.enclosing_sides
-    return 1 - pair.iou + centre_distance(pred, target, pair) + squared_length(stretch)
+    wider = (pair.width - pair.other_width) / pair.enclosing_width
+    taller = (pair.height - pair.other_height) / pair.enclosing_height
+    return 1 - pair.iou + centre_distance(pair) + wider * wider + taller * taller
 
 
-def squared_length(vector: Tensor) -> Tensor:
-    """``x² + y²`` of vectors ``(..., 2)``."""
-    x, y = vector.unbind(-1)
-    return torch.addcmul(x * x, y, y)
+def centre_offset(pair: Comparison) -> tuple[Tensor, Tensor]:
+    """Twice the way from the second box's centre to the first's, along x and along y, each ``(...)``."""
+    x1, y1, x2, y2 = pair.first
+    other_x1, other_y1, other_x2, other_y2 = pair.second
+    return x1 + x2 - (other_x1 + other_x2), y1 + y2 - (other_y1 + other_y2)
 
 
-def centre_offset(pred: Tensor, target: Tensor) -> Tensor:
-    """Twice the way from the target's centre to the prediction's, ``(..., 2)``."""
-    pred_upper_left, pred_lower_right = corners(pred)
-    target_upper_left, target_lower_right = corners(target)
-    return (pred_upper_left + pred_lower_right) - (target_upper_left + target_lower_right)
-
-
-def centre_distance(pred: Tensor, target: Tensor, pair: Comparison) -> Tensor:
+def centre_distance(pair: Comparison) -> Tensor:
     """Squared distance of the centres over the squared diagonal of the enclosing box, ``(...)``, 0..1."""
-    return squared_length(centre_offset(pred, target)) / (4 * squared_length(pair.enclosing_sides))
+    dx, dy = centre_offset(pair)
+    width, height = pair.enclosing_width, pair.enclosing_height
+    return (dx * dx + dy * dy) / (4 * (width * width + height * height))
 
 
 def _aspect(pair: Comparison) -> Tensor:
-    width, height = pair.first_sides.unbind(-1)
-    target_width, target_height = pair.second_sides.unbind(-1)
     # atan(a) - atan(b) = atan((a - b) / (1 + ab)): one arc tangent, and exact where the two are close
-    angle = torch.atan(
-        (target_width * height - width * target_height) / torch.addcmul(target_height * height, target_width, width)
-    )
+    difference = pair.other_width * pair.height - pair.width * pair.other_height
+    angle = torch.atan(difference / (pair.other_height * pair.height + pair.other_width * pair.width))
     return (4 / math.pi**2) * angle * angle

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from icr.boxes import compare, corners
+from icr.boxes import compare
 from icr.errors import InputError
 from icr.losses.registry import BaseLoss, get, register_modifier
 
@@ -62,7 +62,7 @@ def inner(base: str | BaseLoss, ratio: float = 1.25) -> Modified:
 
 
 def _resized(boxes: Tensor, ratio: float) -> Tensor:
-    upper_left, lower_right = corners(boxes)
+    upper_left, lower_right = boxes.chunk(2, -1)
     centre = (upper_left + lower_right) / 2
     reach = (lower_right - upper_left) * (ratio / 2)
     return torch.cat((centre - reach, centre + reach), -1)

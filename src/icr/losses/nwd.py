@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from icr.boxes import sides
-from icr.losses.iou import centre_offset, squared_length
+from icr.boxes import compare
+from icr.losses.iou import centre_offset
 from icr.losses.registry import register
 
 
@@ -22,6 +22,9 @@ def nwd(pred: Tensor, target: Tensor, constant: float = 12.8) -> Tensor:
         >>> nwd(torch.tensor([0.0, 0.0, 8.0, 8.0]), torch.tensor([12.8, 0.0, 20.8, 8.0]))  # 1 - e^-1
         tensor(0.6321)
     """
-    squared = squared_length(centre_offset(pred, target)) + squared_length(sides(pred) - sides(target))
+    pair = compare(pred, target)
+    dx, dy = centre_offset(pair)
+    wider, taller = pair.width - pair.other_width, pair.height - pair.other_height
+    squared = (dx * dx + dy * dy + wider * wider + taller * taller) / 4
     # the square root has no slope at zero; the floor is 1e-6 px
-    return -torch.expm1(-torch.sqrt((squared / 4).clamp_min(1e-12)) / constant)
+    return -torch.expm1(-torch.sqrt(squared.clamp_min(1e-12)) / constant)

@@ -28,7 +28,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from icr.boxes import corners, prepare, prepared_containment
+from icr.boxes import prepare, prepared_containment
 from icr.errors import InputError, nearest
 from icr.losses.registry import BaseLoss, get
 
@@ -263,8 +263,8 @@ def pseudo_parent(target: Tensor, parent: Tensor, generator: torch.Generator) ->
     """
     with torch.no_grad(), _full_precision(target):
         target, parent = prepare(target, parent)
-        upper_left, lower_right = corners(target)
-        parent_upper_left, parent_lower_right = corners(parent)
+        upper_left, lower_right = target.chunk(2, -1)
+        parent_upper_left, parent_lower_right = parent.chunk(2, -1)
         parent_sides = parent_lower_right - parent_upper_left
         farthest = lower_right - parent_sides
         share = torch.rand(farthest.shape, generator=generator, device=generator.device, dtype=farthest.dtype)
@@ -273,7 +273,10 @@ def pseudo_parent(target: Tensor, parent: Tensor, generator: torch.Generator) ->
 
 
 def _product(base: Tensor, inside: Tensor, weight: float | Tensor) -> Tensor:
-    return base * (1 + weight * (1 - inside))
+    # base + base · weight · (1 - R), which is exactly the base loss inside the parent
+    if isinstance(weight, Tensor):
+        return base + base * weight * (1 - inside)
+    return torch.addcmul(base, base, 1 - inside, value=weight)
 
 
 def _step(base: Tensor, inside: Tensor, weight: float | Tensor) -> Tensor:
@@ -343,7 +346,7 @@ def _check(form: str, weight: float | Tensor, generator: torch.Generator | None)
     if form not in FORM_NAMES:
         raise InputError(f"unknown form {form!r}; known: {', '.join(FORM_NAMES)}{nearest(str(form), FORM_NAMES)}")
     # a tensor's values are not looked at: that would make the host wait for the device
-    if not isinstance(weight, Tensor) and not (weight >= 0 and math.isfinite(weight)):
+    if not isinstance(weight, Tensor) and not 0 <= weight < math.inf:
         raise InputError(f"weight {weight}: expected a number that is 0 or more")
     if form == "permuted" and generator is None:
         raise InputError(

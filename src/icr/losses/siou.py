@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from icr.boxes import compare
-from icr.losses.iou import centre_offset, squared_length
+from icr.losses.iou import centre_offset
 from icr.losses.registry import register
 
 
@@ -25,11 +25,12 @@ def siou(pred: Tensor, target: Tensor) -> Tensor:
         tensor(1.2944)
     """
     pair = compare(pred, target)
-    offset = centre_offset(pred, target) / 2
-    dx, dy = offset.unbind(-1)
-    angle = 2 * (dx * dy).abs() / squared_length(offset).clamp_min(1e-24)
-    reach = offset / pair.enclosing_sides
-    distance = -torch.expm1((angle - 2).unsqueeze(-1) * reach * reach)
-    difference = (pair.first_sides - pair.second_sides).abs() / torch.maximum(pair.first_sides, pair.second_sides)
-    shape = torch.expm1(-difference) ** 4
-    return 1 - pair.iou + (distance + shape).sum(-1) / 2
+    dx, dy = (twice / 2 for twice in centre_offset(pair))
+    # the floor gives two boxes of one centre an angle; any would do, as their distance is zero
+    bend = 2 * (dx * dy).abs() / (dx * dx + dy * dy).clamp_min(1e-24) - 2
+    reach_x, reach_y = dx / pair.enclosing_width, dy / pair.enclosing_height
+    distance = -torch.expm1(bend * reach_x * reach_x) - torch.expm1(bend * reach_y * reach_y)
+    wider = (pair.width - pair.other_width).abs() / torch.maximum(pair.width, pair.other_width)
+    taller = (pair.height - pair.other_height).abs() / torch.maximum(pair.height, pair.other_height)
+    shape = torch.expm1(-wider) ** 4 + torch.expm1(-taller) ** 4
+    return 1 - pair.iou + (distance + shape) / 2
