@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from ultralytics.data.dataset import YOLODataset
-from ultralytics.data.utils import img2label_paths
 from ultralytics.utils import LOGGER
 
 from icr.relations import ResolvedRelation
@@ -33,6 +32,10 @@ class PairedDataset(YOLODataset):
     Args:
         relations: resolved relations; with none of them the data set is Ultralytics' own.
         label_cache: folder for Ultralytics' label cache; None means beside the labels.
+
+    Attributes:
+        count: the children of the data set, and how they came to their parents.
+        carries_ids: whether ids survive the augmentation; where not, geometry pairs the boxes of each batch.
     """
 
     def __init__(
@@ -52,43 +55,34 @@ class PairedDataset(YOLODataset):
 
     def _pair(self) -> None:
         in_order = self.data.get("pairs") == "order"
-        files = [Path(file) for file in img2label_paths([label["im_file"] for label in self.labels])]
-        stated = [stated_parents(file, label, in_order) for file, label in zip(files, self.labels, strict=True)]
+        classes = len(self.data["names"])
+        stated = [stated_parents(label, classes, in_order, self.relations) for label in self.labels]
         parents, self.count = pair_labels(self.labels, stated, self.relations)
         for label, rows in zip(self.labels, parents, strict=True):
             label[_KEPT] = rows
 
-    @property
-    def carries_ids(self) -> bool:
-        """Whether ids survive this data set's augmentation; where not, pairs come from geometry, batch by batch."""
-        return bool(self.relations) and not any(_loses_ids(each, self) for each in self.transforms.transforms)
-
     def build_transforms(self, hyp: Any = None) -> Any:
         """Build Ultralytics' transforms, and settle whether ids can ride through them."""
-        self.transforms = super().build_transforms(hyp)
-        self._rides = self.carries_ids
-        if self.relations and not self._rides:
+        transforms = super().build_transforms(hyp)
+        self.carries_ids = bool(self.relations) and not _loses_ids(transforms, self)
+        if self.relations and not self.carries_ids:
             LOGGER.warning(
                 "icr: this augmentation cannot carry the pairs; geometry pairs the boxes of each batch instead"
             )
-        return self.transforms
+        return transforms
 
     def _load_or_scan_cache(self, cache_path: Path, cache_hash: str) -> tuple[dict[str, Any], bool]:
         if self.label_cache is not None:
             self.label_cache.mkdir(parents=True, exist_ok=True)
-            cache_path = self.label_cache / f"{self.prefix_name}-{cache_path.name}"
+            # Two splits may share a folder of labels, and each has a cache of its own.
+            cache_path = self.label_cache / f"{'train' if self.augment else 'val'}-{cache_path.name}"
         found: tuple[dict[str, Any], bool] = super()._load_or_scan_cache(cache_path, cache_hash)
         return found
-
-    @property
-    def prefix_name(self) -> str:
-        """`train` when pictures are augmented, else `val`."""
-        return "train" if self.augment else "val"
 
     def update_labels_info(self, label: dict[str, Any]) -> dict[str, Any]:
         """Put the ids of this draw beside the classes."""
         parents = label.pop(_KEPT, None)
-        if parents is not None and self._rides:
+        if parents is not None and self.carries_ids:
             # A counter, not a random number: the global random state must stay as without ICR.
             self.draws = (self.draws + 1) % DRAWS
             rows = np.arange(len(parents))
@@ -111,10 +105,8 @@ class PairedDataset(YOLODataset):
 
 def _loses_ids(transform: Any, dataset: PairedDataset) -> bool:
     """Spatial Albumentations flatten `cls`; pasting polygons (`copy_paste`) doubles the rows of a draw."""
-    if getattr(transform, "contains_spatial", False) and getattr(transform, "transform", None) is not None:
-        return True
-    inner = getattr(getattr(transform, "transforms", None), "__iter__", None)
-    if inner is not None and any(_loses_ids(each, dataset) for each in transform.transforms):
-        return True
-    pastes = type(transform).__name__ == "CopyPaste" and getattr(transform, "p", 0) > 0
-    return pastes and any(len(label.get("segments", ())) for label in dataset.labels)
+    if type(transform).__name__ == "Albumentations":
+        return bool(getattr(transform, "contains_spatial", False)) and transform.transform is not None
+    if type(transform).__name__ == "CopyPaste" and transform.p > 0:
+        return any(len(label.get("segments", ())) for label in dataset.labels)
+    return any(_loses_ids(each, dataset) for each in getattr(transform, "transforms", ()))

@@ -38,7 +38,7 @@ _OURS = {
     **dict.fromkeys(("task", "mode"), "the command"),
 }
 
-_WARM_UP_STEPS = 30
+_WARM_UP_STEPS = 10
 
 
 def train(settings: TrainSettings) -> None:
@@ -244,6 +244,12 @@ def probe_step(
 
 def _warm_up(model: Any, batch: dict[str, Any]) -> None:
     model.train()
+    head = model.model[-1]
+    if head.reg_max > 1:
+        # Boxes start eight cells each way, larger than any child and so of no weight; let them start at one.
+        bins = torch.arange(head.reg_max, device=head.stride.device, dtype=torch.float32)
+        for branch in (*head.cv2, *getattr(head, "one2one_cv2", ())):
+            branch[-1].bias.data = (-((bins - 1) ** 2)).repeat(4).to(branch[-1].bias)
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
     for _ in range(_WARM_UP_STEPS):
         optimizer.zero_grad()
@@ -256,6 +262,7 @@ def _step(model: Any, batch: dict[str, Any]) -> tuple[float, dict[str, torch.Ten
     model.train()
     parameters = [each for each in model.parameters() if each.requires_grad]
     optimizer = torch.optim.SGD(parameters, lr=0.01)
+    optimizer.zero_grad()
     loss, items = model(batch)
     loss.sum().backward()
     gradient = torch.cat([each.grad.flatten() for each in parameters if each.grad is not None])

@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from ultralytics.utils.ops import segments2boxes, xywh2xyxy
+from ultralytics.utils.ops import xywh2xyxy
 
 from icr.data.dataset import NO_PARENT, UNSTATED, Sample
+from icr.data.formats.text import read_lines
+from icr.data.formats.yolo import label_file, pairs_file
+from icr.data.formats.yolo_rows import keep_usable, pairs_by_order, parse_pairs, parse_rows
 from icr.data.pairs import children, pair
 from icr.relations import ResolvedRelation
 
@@ -21,6 +24,9 @@ Rows = npt.NDArray[np.int64]
 
 DRAWS = 1 << 22
 """A draw's number stays below this: float32 holds it exactly, and it need only differ within one picture."""
+
+_SAME = 1e-5
+"""Shares of a side: the same box read as float32 and as float64 differs by less."""
 
 
 @dataclass(frozen=True)
@@ -127,70 +133,42 @@ def slots(picture: torch.Tensor, pictures: int) -> torch.Tensor:
     return torch.arange(len(picture), device=picture.device) - (counts.cumsum(0) - counts)[picture]
 
 
-def stated_parents(label_file: Path, label: Mapping[str, Any], in_order: bool) -> Rows:
-    """Read which parents the labels state, in the rows that Ultralytics kept (it sorts a file that holds duplicates).
+def stated_parents(
+    label: Mapping[str, Any], classes: int, in_order: bool, relations: Sequence[ResolvedRelation]
+) -> Rows:
+    """Read which parents the labels state, in the rows that Ultralytics kept.
+
+    Ultralytics leaves rows out (repeated ones, classes that are not wanted) and sorts a file that holds repeated rows,
+    so its rows are found again in the file by class and box.
 
     Args:
-        label_file: the picture's label file; its pairs stand in the same place under `pairs` instead of `labels`.
-        label: Ultralytics' reading of it.
-        in_order: `data.yaml` says `pairs: order`: rows alternate, child and its parent.
+        label: Ultralytics' reading of a picture's label file.
+        classes: the number of classes.
+        in_order: `data.yaml` says `pairs: order`: a child, then its parent.
+        relations: resolved.
 
     Returns:
         int64 (N,): row of the parent, `NO_PARENT`, or `UNSTATED`.
     """
-    kept = np.concatenate([label["cls"], label["bboxes"]], 1).astype(np.float32)
-    said = np.full(len(kept), UNSTATED, np.int64)
-    sidecar = sidecar_of(label_file)
-    if not len(kept) or not (in_order or sidecar.is_file()):
-        return said
-    keys = [row.tobytes() for row in kept]
-    row_of = {key: row for row, key in reversed(list(enumerate(keys)))}
-    written = [row_of.get(key, -1) for key in _written_rows(label_file)]
-    if sidecar.is_file():
-        said[:] = NO_PARENT
-        for child, parent in _sidecar_lines(sidecar):
-            if child < len(written) and written[child] >= 0:
-                inside = 0 <= parent < len(written) and written[parent] >= 0
-                said[written[child]] = written[parent] if inside else (UNSTATED if parent == UNSTATED else NO_PARENT)
-        return said
-    for child, parent in zip(written[::2], written[1::2], strict=False):
-        if child >= 0 and parent >= 0:
-            said[child], said[parent] = parent, NO_PARENT
-    return said
-
-
-def sidecar_of(label_file: Path) -> Path:
-    """Where the pairs of a label file stand.
-
-    Example:
-        >>> sidecar_of(Path("set/labels/train/a.txt")).as_posix()
-        'set/pairs/train/a.txt'
-    """
-    parts = list(label_file.parts)
-    for index in range(len(parts) - 2, -1, -1):
-        if parts[index] == "labels":
-            parts[index] = "pairs"
-            return Path(*parts)
-    return label_file.parent / "pairs" / label_file.name
-
-
-def _written_rows(label_file: Path) -> list[bytes]:
-    """Each row of a label file as Ultralytics reads it (class and box as float32), in the file's order."""
-    rows = []
-    for line in label_file.read_text(encoding="utf-8-sig").splitlines():
-        values = np.array(line.split(), dtype=np.float32)
-        if len(values) > 6:
-            box = segments2boxes([values[1:].reshape(-1, 2)])[0]
-            values = np.array([values[0], *box], np.float32)
-        if len(values):
-            rows.append(values.tobytes())
-    return rows
-
-
-def _sidecar_lines(sidecar: Path) -> list[tuple[int, int]]:
-    found = []
-    for line in sidecar.read_text(encoding="utf-8-sig").splitlines():
-        parts = line.split()
-        if len(parts) == 2 and all(part.lstrip("-").isdigit() for part in parts) and not parts[0].startswith("-"):
-            found.append((int(parts[0]), int(parts[1])))
-    return found
+    image = Path(label["im_file"])
+    kept = label["cls"][:, 0], label["bboxes"].astype(np.float64)
+    nothing = np.full(len(kept[0]), UNSTATED, np.int64)
+    sidecar, file = pairs_file(image), label_file(image)
+    pairs = read_lines(sidecar, []) if sidecar.is_file() else None
+    if not len(nothing) or (pairs is None and not in_order):
+        return nothing
+    rows = parse_rows(read_lines(file, []) or [], file, classes, [])
+    if not len(rows.labels):
+        return nothing
+    by_file_row = (
+        pairs_by_order(rows, file, relations, [])
+        if pairs is None
+        else parse_pairs(pairs, sidecar, len(rows.classes), [])
+    )
+    parents = keep_usable(by_file_row, rows, file, [])
+    apart = np.abs(kept[1][:, None] - rows.boxes[None]).max(-1)
+    apart[kept[0][:, None] != rows.labels[None]] = np.inf
+    written = apart.argmin(1)
+    said = np.where(apart.min(1) < _SAME, parents[written], UNSTATED)
+    kept_row = np.where(apart.min(0) < _SAME, apart.argmin(0), NO_PARENT)
+    return np.where(said >= 0, kept_row[np.maximum(said, 0)], said)
