@@ -374,7 +374,7 @@ class Coachwork:
         height = body.belt + 0.1
         half = float(self.end.half.max()) - 0.04
         for side in (-1, 1):
-            inner, outer = half - 0.25, half + MIRROR
+            inner, outer = half - (0.25 if self.vehicle.facing == "rear" else 0.08), half + MIRROR
             tall = 0.09 if body.kind in ("car", "van") else 0.2
             shape = rounded(inner, height - tall, outer, height + tall, 0.05)
             world = np.stack([side * shape[:, 0], shape[:, 1], np.full(len(shape), depth)], axis=-1)

@@ -27,6 +27,13 @@ SKIES: tuple[tuple[Rgb, Rgb, float], ...] = (
 """Colours of the horizon and the zenith by day, and how far a vehicle's shadow reaches to its side in metres."""
 
 
+SHAKES = (
+    [0] * 10 + [1] * 5 + [0] * 10,
+    [0, 0, 1, 0, 0] * 5,
+    [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+)
+"""Five pixels of motion: along, upright, askew."""
+
 QUANTILES = tuple(NormalDist().inv_cdf((index + 0.5) / 256) for index in range(256))
 """Quantiles of the standard normal distribution."""
 
@@ -114,6 +121,8 @@ def camera_faults(picture: Image.Image, settings: SceneSettings, night: bool, rn
     radius = float(rng.uniform(0, 1)) ** 2 * settings.blur * width / 1280
     if radius > 0.15:
         picture = picture.filter(ImageFilter.GaussianBlur(radius))
+    if rng.random() < 0.15 and settings.blur * width > 900:
+        picture = picture.filter(ImageFilter.Kernel((5, 5), SHAKES[int(rng.integers(len(SHAKES)))]))
     gain = rng.uniform(0.88, 1.12) * rng.uniform(0.96, 1.04, 3)
     gamma = rng.uniform(0.9, 1.12)
     ramp = np.linspace(0, 1, 256) ** gamma * 255
