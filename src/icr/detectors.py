@@ -91,6 +91,13 @@ def engine(name: str) -> ModuleType:
     return importlib.import_module(f"icr.{name}.engine")
 
 
+def first_device() -> str:
+    """The first GPU if there is one, else the processor, as ``--device`` writes it."""
+    import torch
+
+    return "0" if torch.cuda.is_available() else "cpu"
+
+
 def load(weights: Path, device: str = "cpu") -> Predictor:
     """Load trained weights for prediction, whatever engine made them.
 

@@ -155,14 +155,3 @@ def test_same_names_change_nothing() -> None:
 def test_no_class_in_common() -> None:
     with pytest.raises(InputError, match=r"knows Plate, the data plate: no class in common.*'plate'"):
         align([], ["Plate"], ["plate"])
-
-
-def test_hundreds_of_pictures_take_seconds() -> None:
-    import time
-
-    samples, predictions = make_random_set(1, images=300, most=580, decimals=6)
-    predictions = [Predictions(each.boxes[:300], each.scores[:300], each.labels[:300]) for each in predictions]
-    assert sum(len(each.labels) for each in predictions) > 60_000
-    start = time.process_time()
-    evaluate(samples, NAMES, predictions, [RELATION])
-    assert time.process_time() - start < 10

@@ -22,7 +22,7 @@ def doctor(
     form: Annotated[str, typer.Option(help="product, sum, step or power.")] = "product",
     imgsz: Annotated[int, typer.Option(help="Side of the square input, pixels.")] = 320,
     batch: Annotated[int, typer.Option(help="Pictures in the step.")] = 4,
-    device: Annotated[str, typer.Option(help="cpu, or a GPU's index.")] = "cpu",
+    device: Annotated[str | None, typer.Option(help="cpu, or a GPU's index; the first GPU if there is one.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
     """Show versions and devices, and take a real training step with the ICR loss and without.
@@ -32,6 +32,7 @@ def doctor(
     Example: icr doctor plates/data.yaml --relation plate:vehicle
     """
     from icr.cli.output import answer, answer_json, chatter_on_stderr, say
+    from icr.detectors import first_device
     from icr.doctor import examine
 
     with chatter_on_stderr():
@@ -44,7 +45,7 @@ def doctor(
             form=form,
             imgsz=imgsz,
             batch=batch,
-            device=device,
+            device=device or first_device(),
             say=say,
         )
     if json:

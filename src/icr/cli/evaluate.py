@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +20,9 @@ def evaluate(
     detector: Annotated[
         Path, typer.Argument(metavar="WEIGHTS|RESULTS.json", help="Trained weights, or a COCO results JSON.")
     ],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A data.yaml, a COCO JSON, or a folder in a known format.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="A data.yaml, a COCO JSON, or a folder in a known format.")
+    ],
     split: Annotated[str | None, typer.Option(help="Which part of DATA; test if there is one, else val.")] = None,
     relation: Annotated[
         list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")
@@ -146,35 +146,15 @@ def _predict(
     weights: Path, dataset: Dataset, split: str, imgsz: int | None, device: str | None, batch: int
 ) -> tuple[list[Predictions], list[str]]:
     from icr import detectors
+    from icr.cli.output import progress
     from icr.metrics.evaluation import align
 
-    predictor = detectors.load(weights, device or _first_device())
+    predictor = detectors.load(weights, device or detectors.first_device())
     align([], predictor.names, dataset.names)  # refuses before the long work when no class is common
     images = [sample.image for sample in dataset.splits[split]]
-    with _progress(f"predicting {split}", len(images)) as advance:
-        found = []
+    found: list[Predictions] = []
+    with progress(f"predicting {split}") as report:
         for each in predictor.predict(images, imgsz=imgsz, batch=batch):
             found.append(each)
-            advance()
+            report(len(found), len(images))
     return align(found, predictor.names, dataset.names)
-
-
-def _first_device() -> str:
-    import torch
-
-    return "0" if torch.cuda.is_available() else "cpu"
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on stderr when a person watches, else nothing."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda: progress.advance(task)

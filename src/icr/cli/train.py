@@ -39,7 +39,7 @@ def train(
 
     Example: icr train plates/data.yaml --relation plate:vehicle --model yolo11n --epochs 100
     """
-    from icr import training
+    from icr import detectors, training
     from icr.cli.output import answer, answer_json, chatter_on_stderr, say
 
     with chatter_on_stderr():
@@ -57,7 +57,7 @@ def train(
             imgsz=imgsz,
             epochs=epochs,
             batch=batch,
-            device=device or _first_device(),
+            device=device or detectors.first_device(),
             seed=seed,
             workers=workers,
             overrides=read_overrides(set_ or []),
@@ -91,9 +91,3 @@ def read_overrides(pairs: list[str]) -> dict[str, Any]:
                 f"--set {pair}: the value cannot be read; quote it, such as --set 'name=\"a: b\"'"
             ) from None
     return settings
-
-
-def _first_device() -> str:
-    import torch
-
-    return "0" if torch.cuda.is_available() else "cpu"
