@@ -78,7 +78,7 @@ def assigned(criterion: DetectionLoss, preds: dict[str, torch.Tensor], of: dict[
 
 
 def by_loop(seen: dict[str, torch.Tensor], base: str, form: str, weight: float) -> torch.Tensor:
-    """The box term, anchor by anchor: the pairs of `batch` are slots (0 in 1) of picture 0 and (1 in 0) of picture 1."""
+    """The box term, anchor by anchor; pairs of `batch` by slot: 0 in 1 of picture 0, 1 in 0 of picture 1."""
     parents = {(0, 0): 1, (1, 1): 0}
     total = torch.zeros(())
     for picture, anchor in seen["foreground"].nonzero().tolist():
