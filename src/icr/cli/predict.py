@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from rich.progress import TaskID
-
-    from icr.predicting import Source
 
 
 def predict(
@@ -36,7 +30,7 @@ def predict(
 
     Example: icr predict runs/plates/weights/best.pt street.jpg "clips/*.mp4" --out found --crops
     """
-    from icr.cli.output import answer, chatter_on_stderr, say
+    from icr.cli.output import answer, chatter_on_stderr, progress, say
 
     with chatter_on_stderr():
         from icr import detectors, predicting, runs
@@ -46,20 +40,31 @@ def predict(
         sources = predicting.find(source)
         folder = out or free_path(Path(), "predictions")
         refuse_full(folder)
-        predictor = detectors.load(weights, device or _first_device())
+        predictor = detectors.load(weights, device or detectors.first_device())
         run = runs.of_weights(weights)
         relations, said = predicting.relations_of(
             relation or [], runs.read_record(run) if run else None, predictor.names
         )
         say(said)
-        with _Progress(sources) as progress:
+        total, done = sum(predicting.length(each.path) if each.video else 1 for each in sources), count(1)
+        with progress("predicting") as report:
             summary = predicting.run(
-                predictor, sources, relations, folder, conf=conf, iou=iou, imgsz=imgsz, crops=crops, seen=progress.seen
+                predictor,
+                sources,
+                relations,
+                folder,
+                conf=conf,
+                iou=iou,
+                imgsz=imgsz,
+                crops=crops,
+                seen=lambda: report(next(done), total),
             )
         for line in summary.unreadable:
             say(f"left out: {line}")
         if not summary.pictures:
             say("no file could be read, so nothing was looked at")
+        elif not summary.boxes:
+            say(f"no box has a score of {conf} or more; a lower --conf shows what the detector is less sure of")
         say(
             f"{summary.pictures} pictures and frames: {summary.boxes} boxes, {summary.pairs} pairs, "
             f"{summary.orphans} orphans; in {folder}"
@@ -67,48 +72,3 @@ def predict(
     answer((folder / RESULTS).read_text(encoding="utf-8").rstrip("\n") if json else str(folder / RESULTS))
     if summary.unreadable:
         raise typer.Exit(1)
-
-
-def _first_device() -> str:
-    import torch
-
-    return "0" if torch.cuda.is_available() else "cpu"
-
-
-class _Progress:
-    """A bar over files and, within a video, over frames; only when a person watches."""
-
-    def __init__(self, sources: Sequence[Source]) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
-        self._files = self._bar.add_task("files", total=len(sources))
-        self._video: Source | None = None
-        self._frames: TaskID | None = None
-
-    def __enter__(self) -> _Progress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def seen(self, source: Source, frames: int) -> None:
-        """Take note that a picture, or so many frames of a video, are done."""
-        if self._bar.disable:
-            return
-        if not source.video:
-            self._bar.advance(self._files)
-            return
-        if source != self._video:
-            from icr.predicting.video import length
-
-            self._video = source
-            self._bar.advance(self._files)
-            if self._frames is not None:
-                self._bar.remove_task(self._frames)
-            self._frames = self._bar.add_task(source.path.name, total=length(source.path))
-        assert self._frames is not None
-        self._bar.update(self._frames, completed=frames)

@@ -73,7 +73,7 @@ def run(
     imgsz: int | None = None,
     crops: bool = False,
     batch: int = 8,
-    seen: Callable[[Source, int], None] = lambda source, frames: None,
+    seen: Callable[[], None] = lambda: None,
 ) -> Summary:
     """Find objects in every source and write an annotated copy of it and its boxes, each child with its parent.
 
@@ -91,7 +91,7 @@ def run(
         imgsz: input size in pixels; None: the size the detector was trained at.
         crops: whether to cut out each parent together with its child.
         batch: pictures handed to the detector at a time.
-        seen: called after each picture and each frame, with the source and how many of its frames are done.
+        seen: called after each picture and each frame.
 
     Raises:
         InputError: `out` is a file, holds something or cannot be made.
@@ -166,7 +166,7 @@ def _batched(sources: Iterable[Source], size: int) -> Iterator[list[Source] | So
 
 
 def _look_at_pictures(
-    job: _Job, sources: Sequence[Source], results: _Results, summary: Summary, seen: Callable[[Source, int], None]
+    job: _Job, sources: Sequence[Source], results: _Results, summary: Summary, seen: Callable[[], None]
 ) -> None:
     readable: list[tuple[Source, Picture]] = []
     for source in sources:
@@ -174,7 +174,7 @@ def _look_at_pictures(
             readable.append((source, read_picture(source.path)))
         except InputError as error:
             summary.unreadable.append(str(error))
-            seen(source, 1)
+            seen()
     for (source, picture), looked in zip(readable, _look(job, [each for _, each in readable]), strict=True):
         target = job.names.free(source.name, ".jpg")
         write_picture(_drawn(job, picture, looked), target)
@@ -183,12 +183,10 @@ def _look_at_pictures(
             entry["crops"] = _write_crops(job, target.relative_to(job.out).with_suffix(""), picture, looked)
         results.add(entry)
         _count(summary, looked)
-        seen(source, 1)
+        seen()
 
 
-def _look_at_video(
-    job: _Job, source: Source, results: _Results, summary: Summary, seen: Callable[[Source, int], None]
-) -> None:
+def _look_at_video(job: _Job, source: Source, results: _Results, summary: Summary, seen: Callable[[], None]) -> None:
     target = job.names.free(source.name, ".mp4")
     waiting = _readable_frames(source, summary)
     with VideoWriter(target) as video:
@@ -202,7 +200,7 @@ def _look_at_video(
                     entry["crops"] = _write_crops(job, stem, frame.picture, looked)
                 results.add(entry)
                 _count(summary, looked)
-                seen(source, frame.index + 1)
+                seen()
 
 
 def _readable_frames(source: Source, summary: Summary) -> Iterator[Frame]:

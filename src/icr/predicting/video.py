@@ -58,15 +58,15 @@ def frames(path: Path) -> Iterator[Frame]:
         raise InputError(f"{path}: this video holds no frame")
 
 
-def length(path: Path) -> int | None:
-    """How many frames a video says it has; None when it does not say."""
+def length(path: Path) -> int:
+    """How many frames a video says it has; 1 when it does not say."""
     import av
 
     try:
         with av.open(str(path)) as container:
-            return int(container.streams.video[0].frames) or None
+            return int(container.streams.video[0].frames) or 1
     except (av.error.FFmpegError, OSError, ValueError, IndexError):
-        return None
+        return 1
 
 
 class VideoWriter:
