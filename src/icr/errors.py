@@ -6,6 +6,10 @@ import difflib
 from collections.abc import Iterable
 
 
+_ALIKE = 0.5
+"""The least likeness, 0..1, at which a known name is suggested."""
+
+
 class InputError(ValueError):
     """Bad input, told in one line: what was found, where, what was expected, what to do.
 
@@ -17,8 +21,8 @@ def nearest(found: str, known: Iterable[str]) -> str:
     """Say which known name is closest to a mistyped one, ready to append to an error.
 
     Args:
-        found: the name as given.
-        known: the valid names.
+        found: the name as given; case does not count.
+        known: the valid names; of equally close ones the first is named.
 
     Returns:
         ``"; did you mean 'ciou'?"``, or an empty string when nothing is close.
@@ -29,5 +33,9 @@ def nearest(found: str, known: Iterable[str]) -> str:
         >>> nearest("xyz", ["ciou", "nwd"])
         ''
     """
-    close = difflib.get_close_matches(found, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
+
+    def likeness(name: str) -> float:
+        return difflib.SequenceMatcher(None, found.lower(), name.lower()).ratio()
+
+    best = max(known, key=likeness, default="")
+    return f"; did you mean {best!r}?" if best and likeness(best) >= _ALIKE else ""

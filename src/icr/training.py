@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -136,8 +137,14 @@ def train(
     )
     record = _open_run(asked, dataset, data, say)
     if not record.get("trained"):
-        _prepare(asked, dataset, say)
-        engine(detector.engine).train(replace(asked, resume=resume and (out / "weights" / "last.pt").is_file()))
+        last = out / "weights" / "last.pt"
+        try:
+            _prepare(asked, dataset, say)
+            engine(detector.engine).train(replace(asked, resume=resume and last.is_file()))
+        except InputError:
+            if not last.is_file():
+                shutil.rmtree(out)  # refused before anything was trained: the folder holds nothing but our preparations
+            raise
         runs.write_json(out / runs.RECORD, {**record, "trained": True})
     return _evaluate(asked, dataset, say)
 
