@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from icr.cli import data, doctor, evaluate, predict, show, synth, train
+from icr.cli import data, demo, doctor, evaluate, predict, relations, show, synth, train
 from icr.cli.output import answer, say
 from icr.errors import InputError
 from icr.version import __version__
@@ -32,11 +32,13 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit()
 
 
+app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("doctor")(doctor.doctor)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.add_typer(data.app)
+data.app.command("relations")(relations.relations)
 data.app.command("show")(show.show)
 data.app.command("synth")(synth.synth)
 

@@ -77,6 +77,7 @@ def _cards(report: Report) -> str:
         f'<span class="baseline">{row.baseline.value:.3f}</span><span class="arrow">→</span>'
         f'<span class="icr">{row.icr.value:.3f}</span></p><p>{escape(meaning)}</p></div>'
         for title, row, meaning in cards
+        if row is not None
     )
 
 

@@ -138,9 +138,9 @@ class Report:
     again: str
     own: str
 
-    def row(self, key: str) -> Row:
-        """The table's line of that key."""
-        return next(row for row in self.rows if row.key == key)
+    def row(self, key: str) -> Row | None:
+        """The table's line of that key, None where the data gave it no value."""
+        return next((row for row in self.rows if row.key == key), None)
 
 
 def headline(report: Report) -> str:
@@ -153,6 +153,8 @@ def headline(report: Report) -> str:
         'No clear difference: plate AP50 was 0.600 without ICR and 0.650 with it.'
     """
     row = report.row("plate.AP50")
+    if row is None:
+        return "The test pictures hold no plate, so nothing can be said of plates."
     figures = f"plate AP50 was {row.baseline.value:.3f} without ICR and {row.icr.value:.3f} with it."
     if not row.difference.clear:
         return f"No clear difference: {figures}"
@@ -171,7 +173,7 @@ def signed(value: float, digits: int = 3) -> str:
     return f"{0:.{digits}f}" if float(text) == 0 else text.replace("-", "−")
 
 
-def as_table(report: Report) -> str:
+def as_table(rows: Sequence[Row]) -> str:
     """The table as text for a terminal.
 
     Returns:
@@ -179,7 +181,7 @@ def as_table(report: Report) -> str:
     """
     heads = ("", "without ICR", "with ICR", "difference")
     lines = [heads]
-    for row in report.rows:
+    for row in rows:
         group = "" if row.key.startswith("pairs") else f"{row.key.partition('.')[0]} "
         lines.append((group + row.name, _plain(row.baseline), _plain(row.icr), _plain(row.difference, sign=True)))
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]

@@ -89,7 +89,7 @@ def test_differences_are_called_by_their_interval_and_their_sense(report: Report
 
 
 def test_terminal_table_has_a_line_for_each_row(report: Report) -> None:
-    lines = as_table(report).splitlines()
+    lines = as_table(report.rows).splitlines()
     assert lines[0].split() == ["without", "ICR", "with", "ICR", "difference"]
     assert lines[1].startswith("plate AP50")
     assert "+0.029 [−0.011, +0.070]" in lines[1]

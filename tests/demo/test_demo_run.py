@@ -1,0 +1,127 @@
+"""The whole demo in miniature: made, killed, taken up again, and refused where it should be."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ultralytics")
+
+from miniature import MINIATURE
+
+from icr.cli.commands import run as icr
+from icr.demo import run as demo
+from icr.demo.settings import DemoSettings
+from icr.errors import InputError
+
+
+class _Texts(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+@pytest.fixture(scope="module")
+def killed_and_resumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A demo killed with SIGKILL after the first epoch of its first training, and run again to its end."""
+    out = tmp_path_factory.mktemp("demo") / "out"
+    script = Path(__file__).with_name("miniature.py")
+    process = subprocess.Popen([sys.executable, str(script), str(out)], start_new_session=True)
+    deadline = time.monotonic() + 240
+    while not (out / "baseline" / "weights" / "last.pt").is_file():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (out / "baseline" / "metrics.json").exists()
+    subprocess.run([sys.executable, str(script), str(out)], check=True, timeout=240)
+    return out
+
+
+def test_killed_demo_goes_on_where_it_was(killed_and_resumed: Path) -> None:
+    out = killed_and_resumed
+    for name in ("baseline", "icr"):
+        epochs = [line.split(",")[0] for line in (out / name / "results.csv").read_text().splitlines()[1:]]
+        assert epochs == ["1", "2"]
+        record = json.loads((out / name / "run.json").read_text())
+        assert record["icr"] is (name == "icr") and record["trained"] is True
+        assert not list((out / name / "weights").glob("epoch*.pt"))
+    assert "Resuming training" in (out / "log.txt").read_text(encoding="utf-8")
+
+
+def test_both_runs_differ_in_the_loss_alone(killed_and_resumed: Path) -> None:
+    before, after = (json.loads((killed_and_resumed / name / "run.json").read_text()) for name in ("baseline", "icr"))
+    assert {key for key in before if before[key] != after[key]} == {"icr"}
+
+
+def test_page_shows_what_the_runs_say(killed_and_resumed: Path) -> None:
+    out = killed_and_resumed
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert len(page) < 3_000_000
+    parser = _Texts()
+    parser.feed(page)
+    for name, style in (("baseline", "Without ICR"), ("icr", "With ICR")):
+        metrics = json.loads((out / name / "metrics.json").read_text())
+        for found, figure in (
+            ("AP50", metrics["classes"]["plate"]["AP50"]),
+            ("Pair recall", metrics["pairs"]["recall"]),
+        ):
+            row = re.search(rf'<tr><th scope="row">{found}<.*?</tr>', page)
+            assert row and f'<td data-column="{style}"><b>{figure:.3f}</b>' in row[0]
+    assert page.count("<image ") == MINIATURE.pictures
+    assert "Mean containment R, with ICR" in parser.texts
+    assert any("One seed on a toy proves nothing" in text for text in parser.texts)
+
+
+def test_finished_demo_is_not_trained_again(killed_and_resumed: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    weights = killed_and_resumed / "icr" / "weights" / "best.pt"
+    before = weights.stat().st_mtime_ns
+    outcome = demo.run(killed_and_resumed, settings=MINIATURE)
+    assert weights.stat().st_mtime_ns == before
+    out, err = capfd.readouterr()
+    assert out == ""  # the answer is for the command to print
+    assert [line[:5] for line in err.splitlines()] == ["[1/5]", "[2/5]", "[3/5]", "[4/5]", "[5/5]"]
+    told = json.loads(json.dumps(outcome.as_json(), allow_nan=False))
+    assert {"plate.AP50", "vehicle.AP50", "pairs.recall"} <= {row["key"] for row in told["rows"]}
+    assert Path(told["report"]).is_file()
+
+
+def test_other_seed_and_foreign_folder_are_refused(killed_and_resumed: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="seed was 0 and is now 1"):
+        demo.run(killed_and_resumed, seed=1, settings=MINIATURE)
+    with pytest.raises(InputError, match="other settings"):
+        demo.run(killed_and_resumed, settings=dataclasses.replace(MINIATURE, epochs=3))
+    (tmp_path / "photo.jpg").write_bytes(b"mine")
+    with pytest.raises(InputError, match="is no demo"):
+        demo.run(tmp_path, settings=MINIATURE)
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def test_commands_of_the_page_are_ones_that_icr_train_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = DemoSettings().commands(tmp_path / "no data.yaml", tmp_path / "small.yaml", tmp_path / "seeds")
+    script = text.replace("icr train", f"{sys.executable} -c 'from icr.cli.app import main; main()' train")
+    done = subprocess.run(["sh", "-c", f"set -e\n{script}"], capture_output=True, text=True, timeout=120)
+    # Every option is understood: what is missing is the data (and not the model, which is looked up first).
+    assert done.returncode == 2
+    assert "small.yaml" in done.stderr
+    (tmp_path / "small.yaml").write_text("nc: 2\n")
+    done = subprocess.run(["sh", "-c", f"set -e\n{script}"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "no data.yaml" in done.stderr
+    capsys.readouterr()
+    assert icr(["train", "--help"]) == 0
+    known = capsys.readouterr().out
+    assert {word for word in re.findall(r"--[a-z-]+", text) if word not in known} <= {"--no-icr"}
