@@ -129,6 +129,8 @@ class Comparison(NamedTuple):
     """x1, y1, x2, y2 of the second box."""
     iou: Tensor
     """Intersection over union, 0..1."""
+    area: Tensor
+    """Area of the first box."""
     union: Tensor
     """Area of the union."""
     width: Tensor
@@ -161,11 +163,13 @@ def compare(first: Tensor, second: Tensor) -> Comparison:
     along_x = torch.minimum(x2, other_x2) - torch.maximum(x1, other_x1)
     along_y = torch.minimum(y2, other_y2) - torch.maximum(y1, other_y1)
     shared = along_x.relu() * along_y.relu()
-    union = width * height + other_width * other_height - shared
+    area = width * height
+    union = area + other_width * other_height - shared
     return Comparison(
         coordinates,
         other_coordinates,
         shared / union,
+        area,
         union,
         width,
         height,
@@ -220,14 +224,17 @@ def containment(child: Tensor, parent: Tensor) -> Tensor:
         Ning and Han, *Inter-Class Relational Loss for Small Object Detection*, arXiv 2508.14343, eq. 2 as this project
         reads it (the equation's image is lost from the text at hand).
     """
-    return prepared_containment(*prepare(child, parent))
+    child, parent = prepare(child, parent)
+    width, height = sides(child)
+    return share_inside(child.unbind(-1), width * height, parent)
 
 
-def prepared_containment(child: Tensor, parent: Tensor) -> Tensor:
-    """Do what :func:`containment` does, for boxes that went through :func:`prepare`."""
-    x1, y1, x2, y2 = child.unbind(-1)
+def share_inside(coordinates: tuple[Tensor, ...], area: Tensor, parent: Tensor) -> Tensor:
+    """Do what :func:`containment` does, for a prepared child whose coordinates and area are at hand."""
+    x1, y1, x2, y2 = coordinates
     parent_x1, parent_y1, parent_x2, parent_y2 = parent.unbind(-1)
-    along_x = (torch.minimum(x2, parent_x2) - torch.maximum(x1, parent_x1)).relu()
-    along_y = (torch.minimum(y2, parent_y2) - torch.maximum(y1, parent_y1)).relu()
-    # an inverted box may have a positive product of sides, but it shares nothing
-    return along_x * along_y / ((x2 - x1) * (y2 - y1)).clamp_min(SMALLEST_SIDE**2)
+    # clamp is minimum and maximum with a backward pass of two kernels in place of five; on the parent's very border it
+    # takes the child for inside
+    along_x = (x2.clamp(max=parent_x2) - x1.clamp(min=parent_x1)).relu()
+    along_y = (y2.clamp(max=parent_y2) - y1.clamp(min=parent_y1)).relu()
+    return along_x * along_y / area

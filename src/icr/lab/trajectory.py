@@ -73,11 +73,11 @@ def simulate(
     Example:
         >>> import icr
         >>> vehicle, plate = torch.tensor(VEHICLE), torch.tensor(PLATE)
-        >>> start = torch.tensor([[200.0, 230.0, 230.0, 242.0]])  # below the vehicle
+        >>> start = random_starts(500)
         >>> alone = simulate(start, plate, vehicle, lambda pred, target, parent: icr.box_loss(pred, target))
         >>> related = simulate(start, plate, vehicle, icr.icr_loss)
-        >>> alone.boxes.shape, round(alone.iou[-1].item(), 1), round(related.iou[-1].item(), 1)
-        (torch.Size([201, 1, 4]), 0.3, 1.0)
+        >>> round(alone.iou[-1].mean().item(), 1), round(related.iou[-1].mean().item(), 1)
+        (0.2, 0.5)
     """
     if start.ndim != 2 or start.shape[-1] != 4:
         raise InputError(f"start boxes of shape {tuple(start.shape)}: expected (N, 4)")

@@ -13,47 +13,49 @@ import math
 import torch
 from torch import Tensor
 
-from icr.boxes import Comparison, compare
-from icr.losses.registry import register
+from icr.boxes import Comparison
+from icr.losses.registry import over_comparison, register
 
 
 @register("iou")
-def iou(pred: Tensor, target: Tensor) -> Tensor:
+@over_comparison
+def iou(pair: Comparison) -> Tensor:
     """``1 - IoU``, 0..1. No gradient without overlap.
 
     Example:
         >>> iou(torch.tensor([0.0, 0.0, 4.0, 2.0]), torch.tensor([2.0, 0.0, 6.0, 2.0]))  # 1 - 4 / 12
         tensor(0.6667)
     """
-    return 1 - compare(pred, target).iou
+    return 1 - pair.iou
 
 
 @register("giou")
-def giou(pred: Tensor, target: Tensor) -> Tensor:
+@over_comparison
+def giou(pair: Comparison) -> Tensor:
     """``1 - IoU`` plus the empty share of the enclosing box, 0..2 (Rezatofighi et al., arXiv 1902.09630).
 
     Example:
         >>> giou(torch.tensor([0.0, 0.0, 2.0, 2.0]), torch.tensor([4.0, 0.0, 6.0, 2.0]))  # 1 + (12 - 8) / 12
         tensor(1.3333)
     """
-    pair = compare(pred, target)
     return 2 - pair.iou - pair.union / (pair.enclosing_width * pair.enclosing_height)
 
 
 @register("diou")
-def diou(pred: Tensor, target: Tensor) -> Tensor:
+@over_comparison
+def diou(pair: Comparison) -> Tensor:
     """``1 - IoU`` plus the squared distance of the centres over the enclosing diagonal, 0..2 (arXiv 1911.08287).
 
     Example:
         >>> diou(torch.tensor([0.0, 0.0, 2.0, 2.0]), torch.tensor([4.0, 0.0, 6.0, 2.0]))  # 1 + 4² / (6² + 2²)
         tensor(1.4000)
     """
-    pair = compare(pred, target)
     return 1 - pair.iou + centre_distance(pair)
 
 
 @register("ciou")
-def ciou(pred: Tensor, target: Tensor) -> Tensor:
+@over_comparison
+def ciou(pair: Comparison) -> Tensor:
     """DIoU plus ``α·v``, a penalty on a differing aspect ratio (Zheng et al., arXiv 1911.08287).
 
     ``v = 4/π² · (atan(wt/ht) - atan(w/h))²`` and ``α = v / (1 - IoU + v)``; α carries no gradient.
@@ -62,7 +64,6 @@ def ciou(pred: Tensor, target: Tensor) -> Tensor:
         >>> ciou(torch.tensor([0.0, 0.0, 2.0, 2.0]), torch.tensor([4.0, 0.0, 6.0, 2.0]))  # equal shapes: DIoU
         tensor(1.4000)
     """
-    pair = compare(pred, target)
     lost = 1 - pair.iou
     v = _aspect(pair)
     with torch.no_grad():
@@ -72,14 +73,14 @@ def ciou(pred: Tensor, target: Tensor) -> Tensor:
 
 
 @register("eiou")
-def eiou(pred: Tensor, target: Tensor) -> Tensor:
+@over_comparison
+def eiou(pair: Comparison) -> Tensor:
     """DIoU plus the squared differences of width and height over the enclosing sides (Zhang et al., arXiv 2101.08158).
 
     Example:
         >>> eiou(torch.tensor([0.0, 0.0, 2.0, 2.0]), torch.tensor([0.0, 0.0, 4.0, 2.0]))  # 1/2 + 1²/20 + 2²/4²
         tensor(0.8000)
     """
-    pair = compare(pred, target)
     wider = (pair.width - pair.other_width) / pair.enclosing_width
     taller = (pair.height - pair.other_height) / pair.enclosing_height
     return 1 - pair.iou + centre_distance(pair) + wider * wider + taller * taller

@@ -10,11 +10,13 @@ From then on ``"mine"``, ``"inner-mine"`` and ``"focaler-mine"`` are names that 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, TypeVar
 
 from torch import Tensor
 
+from icr.boxes import Comparison, compare
 from icr.errors import InputError, nearest
 
 BaseLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -81,6 +83,26 @@ def _check_free(table: Mapping[str, Callable[..., object]], name: str, entry: Ca
 
 def _origin(entry: Callable[..., object]) -> tuple[str, str]:
     return getattr(entry, "__module__", ""), getattr(entry, "__qualname__", type(entry).__qualname__)
+
+
+def over_comparison(formula: Callable[[Comparison], Tensor]) -> BaseLoss:
+    """Make a base loss of a formula over :func:`icr.boxes.compare`.
+
+    The loss takes boxes like any other; ICR finds the formula under ``of_comparison`` and shares the comparison with it.
+
+    Example:
+        >>> from torch import tensor
+        >>> lost = over_comparison(lambda pair: 1 - pair.iou)
+        >>> lost(tensor([0.0, 0.0, 4.0, 2.0]), tensor([2.0, 0.0, 6.0, 2.0]))
+        tensor(0.6667)
+    """
+
+    @functools.wraps(formula)
+    def loss(pred: Tensor, target: Tensor) -> Tensor:
+        return formula(compare(pred, target))
+
+    loss.of_comparison = formula  # type: ignore[attr-defined]
+    return loss
 
 
 def unregister(name: str) -> None:

@@ -28,7 +28,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from icr.boxes import prepare, prepared_containment
+from icr.boxes import compare, containment, prepare, share_inside
 from icr.errors import InputError, nearest
 from icr.losses.registry import BaseLoss, get
 
@@ -150,8 +150,12 @@ def icr_terms(
         if has_parent is not None:
             # what stands in for a missing parent may be NaN, which would reach the gradient even through torch.where
             parent = torch.where(has_parent.unsqueeze(-1), parent, pred.detach())
-        base_loss = compute_base(pred, target)
-        inside = prepared_containment(pred, parent)
+        formula = getattr(compute_base, "of_comparison", None)
+        if formula is None:
+            base_loss, inside = compute_base(pred, target), containment(pred, parent)
+        else:
+            pair = compare(pred, target)
+            base_loss, inside = formula(pair), share_inside(pair.first, pair.area, parent)
         if form == "permuted":
             loss = base_loss * _dealt_out(1 + weight * (1 - inside.detach()), has_parent, generator)
         else:
@@ -183,7 +187,7 @@ def containment_and_factor(
     form = "detached" if form == "permuted" else form
     _check(form, weight, None)
     with torch.no_grad(), _full_precision(pred):
-        inside = prepared_containment(*prepare(pred, parent))
+        inside = containment(pred, parent)
         if has_parent is not None:
             inside = torch.where(has_parent, inside, 1.0)
         factor = FORMS[form](torch.ones_like(inside), inside, weight)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from icr.boxes import compare
+from icr.boxes import Comparison
 from icr.losses.iou import centre_offset
-from icr.losses.registry import register
+from icr.losses.registry import over_comparison, register
 
 
 @register("siou")
-def siou(pred: Tensor, target: Tensor) -> Tensor:
+@over_comparison
+def siou(pair: Comparison) -> Tensor:
     """``1 - IoU + (Δ + Ω) / 2`` of the boxes xyxy ``(..., 4)``: ``(...)``, 0..3, gradient through every term.
 
     With d the way between the centres and (cw, ch) the sides of the enclosing box:
@@ -24,7 +25,6 @@ def siou(pred: Tensor, target: Tensor) -> Tensor:
         >>> siou(torch.tensor([0.0, 0.0, 2.0, 2.0]), torch.tensor([4.0, 0.0, 6.0, 2.0]))  # 1 + (1 - e^(-2·(4/6)²)) / 2
         tensor(1.2944)
     """
-    pair = compare(pred, target)
     dx, dy = (twice / 2 for twice in centre_offset(pair))
     # the floor gives two boxes of one centre an angle; any would do, as their distance is zero
     bend = 2 * (dx * dy).abs() / (dx * dx + dy * dy).clamp_min(1e-24) - 2
