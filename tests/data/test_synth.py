@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -259,14 +261,33 @@ def test_arguments_that_make_no_set_are_refused(tmp_path: Path, arguments: dict[
     assert not list(tmp_path.iterdir())
 
 
-def test_nothing_is_left_when_a_run_is_interrupted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_nothing_is_left_when_a_run_is_interrupted(tmp_path: Path, workers: int) -> None:
     def interrupt(done: int, total: int) -> None:
         if done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        generate(tmp_path / "new", counts={"train": 4}, close=TINY, workers=1, progress=interrupt)
+        generate(tmp_path / "new", counts={"train": 12}, close=TINY, workers=workers, progress=interrupt)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="cannot be written"):
+        generate(tmp_path / "file" / "new", counts={"train": 1}, close=TINY, workers=1)
+
+
+def test_a_script_that_forgot_its_guard_is_told_what_to_do(tmp_path: Path) -> None:
+    script = tmp_path / "careless.py"
+    script.write_text(
+        "from pathlib import Path\nfrom icr.data.synth import CLOSE, generate\n"
+        "generate(Path(__file__).parent / 'new', counts={'train': 2}, close=CLOSE, workers=2)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "InputError: the processes that draw ended at once" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["careless.py"]
 
 
 def test_progress_counts_to_the_end(tmp_path: Path) -> None:

@@ -8,10 +8,13 @@ import multiprocessing
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -84,12 +87,27 @@ def generate(
     Raises:
         InputError: for a folder that holds something, or counts, a seed or a size that make no data set.
     """
-    out = Path(out)
+    out = Path(out).absolute()
     settings = scene_settings(size, close)
     _check(out, counts, seed, workers)
     jobs = [
         _Job(settings, seed, split, index) for split in SPLITS if counts.get(split, 0) for index in range(counts[split])
     ]
+    try:
+        _write(out, jobs, settings, seed, counts, workers, progress)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror or error}); name another folder") from error
+
+
+def _write(
+    out: Path,
+    jobs: list[_Job],
+    settings: SceneSettings,
+    seed: int,
+    counts: dict[str, int],
+    workers: int | None,
+    progress: Callable[[int, int], None] | None,
+) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
     try:
@@ -97,13 +115,15 @@ def generate(
             for folder in ("images", "labels", "pairs"):
                 (scratch / folder / split).mkdir(parents=True)
         entries = []
-        for entry in _run(partial(_make, scratch), jobs, workers):
-            entries.append(entry)
-            if progress is not None:
-                progress(len(entries), len(jobs))
-        (scratch / "data.yaml").write_text(_data_yaml(jobs, seed), encoding="utf-8")
-        manifest = _manifest(settings, seed, counts, entries)
-        (scratch / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        # Closed before the folder is removed, so that no worker writes into it any more.
+        with closing(_run(partial(_make, scratch), jobs, workers)) as made:
+            for entry in made:
+                entries.append(entry)
+                if progress is not None:
+                    progress(len(entries), len(jobs))
+        (scratch / "data.yaml").write_text(_data_yaml(jobs, seed), encoding="utf-8", newline="\n")
+        manifest = json.dumps(_manifest(settings, seed, counts, entries), indent=1) + "\n"
+        (scratch / "manifest.json").write_text(manifest, encoding="utf-8", newline="\n")
         scratch.chmod(0o755)
         if out.is_dir():
             out.rmdir()
@@ -163,7 +183,9 @@ def _check(out: Path, counts: dict[str, int], seed: int, workers: int | None) ->
         raise InputError(f"{out}: is a file; expected a folder that does not exist yet")
 
 
-def _run(make: Callable[[_Job], dict[str, Any]], jobs: list[_Job], workers: int | None) -> Iterator[dict[str, Any]]:
+def _run(
+    make: Callable[[_Job], dict[str, Any]], jobs: list[_Job], workers: int | None
+) -> Generator[dict[str, Any], None, None]:
     """Results in the order of the jobs."""
     if workers is None:
         workers = 1 if len(jobs) <= FEW else _cores()
@@ -172,12 +194,22 @@ def _run(make: Callable[[_Job], dict[str, Any]], jobs: list[_Job], workers: int 
         return
     # Forking a process that has run threads (PyTorch, a progress bar) can hang, so each worker starts afresh.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_leave_interrupts) as pool:
         try:
             yield from pool.map(make, jobs, chunksize=4)
+        except BrokenProcessPool as error:
+            raise InputError(
+                "the processes that draw ended at once: call generate below `if __name__ == '__main__':` in a script, "
+                "or pass workers=1; where memory is short, fewer workers"
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _leave_interrupts() -> None:
+    """Let the parent alone answer Ctrl-C: it tells the workers to stop, and they end without a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _cores() -> int:

@@ -22,7 +22,7 @@ class SceneSettings:
         size: width and height of the pictures in pixels.
         plates: least and most plates that an image holds.
         mean_plates: mean number of plates an image that is asked for; crowded scenes do not always fit, so a little
-            fewer come (2.96 with the default, as in SVMLP).
+            fewer come.
         plate_width: median width of a plate in pixels in an image with one plate.
         crowding: exponent by which the median shrinks with the number of plates: more vehicles stand farther away.
         spread: standard deviation of the logarithm of the plate's width.
@@ -43,8 +43,8 @@ class SceneSettings:
 
     size: tuple[int, int] = (1280, 720)
     plates: tuple[int, int] = (1, 10)
-    mean_plates: float = 3.15
-    plate_width: float = 92.0
+    mean_plates: float = 3.05
+    plate_width: float = 96.0
     crowding: float = 0.3
     spread: float = 0.7
     plate_limits: tuple[float, float] = (11.0, 330.0)
