@@ -72,8 +72,10 @@ def test_a_file_in_the_way_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "is a file" in capsys.readouterr().err
 
 
-def test_an_empty_folder_is_used(tmp_path: Path) -> None:
+def test_an_empty_folder_is_used_even_the_present_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "scenes"
     out.mkdir()
-    assert run(["data", "synth", str(out), "--images", "1", "--close", *SMALL]) == DONE
-    assert (out / "manifest.json").is_file()
+    monkeypatch.chdir(out)
+    assert run(["data", "synth", ".", "--images", "1", "--close", *SMALL]) == DONE
+    assert {path.name for path in Path().iterdir()} == {"images", "labels", "pairs", "data.yaml", "manifest.json"}
+    assert [path.name for path in tmp_path.iterdir()] == ["scenes"]

@@ -125,9 +125,13 @@ def _write(
         manifest = json.dumps(_manifest(settings, seed, counts, entries), indent=1) + "\n"
         (scratch / "manifest.json").write_text(manifest, encoding="utf-8", newline="\n")
         scratch.chmod(0o755)
-        if out.is_dir():
-            out.rmdir()
-        scratch.replace(out)
+        if not out.is_dir():
+            scratch.replace(out)
+            return
+        # The folder may be a link, or where the person stands: it stays, and data.yaml comes last.
+        for name in ("images", "labels", "pairs", "manifest.json", "data.yaml"):
+            (scratch / name).replace(out / name)
+        scratch.rmdir()
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
