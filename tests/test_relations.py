@@ -217,6 +217,9 @@ class TestMatchingByHand:
         half = torch.tensor([[165.0, 185, 195, 195], CAR], dtype=torch.float16)
         assert match_parents(half, torch.tensor([0, 1]), PLATE_IN_CAR).tolist() == [1, -1]
 
+    def test_a_parent_of_an_area_beyond_float32(self) -> None:
+        assert _match([[165, 185, 195, 195], [-1e30, -1e30, 1e30, 1e30]], [0, 1], PLATE_IN_CAR) == [1, -1]
+
     def test_shapes_that_do_not_fit_are_named(self) -> None:
         with pytest.raises(ValueError, match=r"boxes \(2, 4\) and labels \(3,\)"):
             match_parents(torch.zeros(2, 4), torch.zeros(3), PLATE_IN_CAR)

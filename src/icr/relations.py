@@ -262,7 +262,9 @@ def match_parents(
         return torch.full(labels.shape, -1, dtype=torch.int64, device=boxes.device)
     best = shares.amax(-1, keepdim=True)
     held = best >= HALF
-    candidates = torch.where((shares >= best - ALIKE) & held, areas.unsqueeze(-2), math.inf)
+    # An area beyond all floats must still win against boxes that are no parents.
+    finite = areas.clamp(max=torch.finfo(areas.dtype).max).unsqueeze(-2)
+    candidates = torch.where((shares >= best - ALIKE) & held, finite, math.inf)
     return torch.where(held.squeeze(-1), candidates.argmin(-1), -1)
 
 
@@ -298,6 +300,8 @@ def _shares(
     """Share of box i in box j (..., N, N), -1 where j may not be i's parent or holds under half; areas (..., N)."""
     import torch
 
+    from icr.boxes import area, intersection
+
     if boxes.shape[-1:] != (4,) or boxes.shape[:-1] != labels.shape or labels.ndim not in (1, 2):
         raise ValueError(
             f"boxes {tuple(boxes.shape)} and labels {tuple(labels.shape)} do not fit; "
@@ -305,16 +309,8 @@ def _shares(
         )
     with torch.no_grad():
         boxes = boxes if boxes.dtype == torch.float64 else boxes.float()
-        sides = (boxes[..., 2:] - boxes[..., :2]).clamp(min=0)
-        areas = sides[..., 0] * sides[..., 1]
-        child, parent = boxes.unsqueeze(-2), boxes.unsqueeze(-3)
-        width = (torch.minimum(child[..., 2], parent[..., 2]) - torch.maximum(child[..., 0], parent[..., 0])).clamp(
-            min=0
-        )
-        height = (torch.minimum(child[..., 3], parent[..., 3]) - torch.maximum(child[..., 1], parent[..., 1])).clamp(
-            min=0
-        )
-        share = width * height / areas.unsqueeze(-1)
+        areas = area(boxes)
+        share = intersection(boxes.unsqueeze(-2), boxes.unsqueeze(-3)) / areas.unsqueeze(-1)
         allowed = torch.zeros(share.shape, dtype=torch.bool, device=boxes.device)
         for child_class, parent_classes in _classes(relations):
             is_parent = labels == parent_classes[0]
@@ -431,14 +427,13 @@ def _count_inside(
     """For each (child class, parent class): children at least half inside a parent, and their relative areas."""
     import torch
 
+    from icr.boxes import area, intersection
+
     counts: dict[tuple[int, int], int] = {}
     sizes: dict[tuple[int, int], list[float]] = {}
     for low, low_labels, high, high_labels in zip(children, child_labels, parents, parent_labels, strict=True):
-        sides = (torch.minimum(low[:, None, 2:], high[:, 2:]) - torch.maximum(low[:, None, :2], high[:, :2])).clamp(
-            min=0
-        )
-        low_area, high_area = ((each[:, 2:] - each[:, :2]).clamp(min=0).prod(1) for each in (low, high))
-        holds = (sides.prod(2) >= HALF * low_area[:, None]) & (low_area[:, None] > 0)
+        low_area, high_area = area(low), area(high)
+        holds = (intersection(low[:, None], high) >= HALF * low_area[:, None]) & (low_area[:, None] > 0)
         for parent in torch.unique(high_labels).tolist():
             areas = torch.where(holds & (high_labels == parent), high_area, math.inf).amin(1)
             held = areas.isfinite() & (low_labels != parent)
@@ -505,7 +500,9 @@ def choose(given: Sequence[str], dataset: Dataset) -> Chosen:
         best = clear[0]
         relation = Relation(best.child, best.parent)
         seen = f"{best.inside:.0%} of {best.children} {best.child} boxes lie in a {best.parent}"
-        return Chosen((relation,), f"{relation}, found by geometry: {seen} (pass --relation to choose otherwise)")
+        return Chosen(
+            (relation,), f"relation {relation}, found by geometry: {seen} (pass --relation to choose otherwise)"
+        )
     if clear:
         several = "; ".join(f"{each.child}:{each.parent} ({each.inside:.0%} inside)" for each in clear[:8])
         raise InputError(
