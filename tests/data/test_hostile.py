@@ -8,11 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from small_sets import CAR, PLATE, YAML, annotation, coco_content, coco_set, picture, yolo_set
 
 from icr.cli.commands import run
+from icr.data.check import check as check_set
+from icr.data.convert import prepare_yolo
+from icr.data.dataset import UNSTATED
+from icr.data.formats import read, write
+from icr.errors import InputError
 
 Build = Callable[[Path], object]
 
@@ -194,8 +202,6 @@ def test_a_hundred_thousand_lines(tmp_path: Path, capsys: pytest.CaptureFixture[
     lines = [f"0 0.5 0.5 {0.1 + index * 1e-7!r} 0.1" for index in range(99_999)]
     yolo_set(tmp_path, {"a": [*lines, "0 nan 0.5 0.1 0.1"]}, yaml=YAML.split("relations")[0])
     start = time.perf_counter()
-    from icr.data.formats import read
-
     dataset = read(tmp_path)
     assert time.perf_counter() - start < 5
     assert len(dataset.splits["train"][0].boxes) == 99_999
@@ -323,11 +329,66 @@ def test_what_may_not_be_read_is_said(
     refused(check(tmp_path, capsys), "data.yaml cannot be opened: Permission denied")
 
 
+PIECES = (
+    "nan", "1e999", "-1", "0", "1e308", "\ufeff", "\x00", "\n", "\r", "..", "/", "&a ", "*a", "<<: ", "!!int ", "|",
+    "'", '"', ": ", "- ", "{", "}", "[", "]", ",", "null", "true", "9" * 400, "x" * 5000, "\\ud800", "é", "~", "#", "1_0",
+)  # fmt: skip
+SOUND = {
+    "yolo/data.yaml": YAML.replace("val: images/val", "val: [images/val, list.txt]"),
+    "yolo/labels/train/a.txt": f"{PLATE}\n{CAR}\n",
+    "yolo/pairs/train/a.txt": "0 1\n1 -1\n",
+    "yolo/list.txt": "images/train/a.png\n./images/train/a.png\n",
+    "coco/train.json": json.dumps(coco_content(info={"relations": [{"child": "plate", "parent": "car"}]})),
+}
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a YOLO and a COCO set whose files a test spoils and puts right again."""
+    root = tmp_path_factory.mktemp("sound")
+    yolo_set(root / "yolo")
+    (root / "yolo" / "pairs" / "train").mkdir(parents=True)
+    coco_set(root / "coco")
+    for name, text in SOUND.items():
+        (root / name).write_text(text)
+    return root
+
+
+@settings(max_examples=250, deadline=None, derandomize=True)
+@given(
+    name=st.sampled_from(sorted(SOUND)),
+    cuts=st.lists(
+        st.tuples(st.floats(0, 1), st.integers(0, 12), st.one_of(st.sampled_from(PIECES), st.text(max_size=4))),
+        min_size=1,
+        max_size=4,
+    ),
+    codec=st.sampled_from(["utf-8", "utf-8", "utf-16", "latin-1"]),
+)
+def test_files_spoiled_at_random(name: str, cuts: list[tuple[float, int, str]], codec: str, sound: Path) -> None:
+    text = SOUND[name]
+    for where, length, piece in cuts:
+        place = int(where * len(text))
+        text = text[:place] + piece + text[place + length :]
+    (sound / name).write_bytes(text.encode(codec, "surrogatepass" if codec == "utf-8" else "replace"))
+    try:
+        dataset = read(sound / name.split("/")[0])
+        findings = check_set(dataset)
+    except InputError as error:
+        assert "\n" not in str(error)
+        str(error).encode()
+        return
+    finally:
+        (sound / name).write_text(SOUND[name])
+    assert "\n" not in "".join(each.message + each.file for each in findings)
+    for sample in (each for samples in dataset.splits.values() for each in samples):
+        assert np.isfinite(sample.boxes).all() and (sample.boxes[:, 2:] > sample.boxes[:, :2]).all()
+        assert ((sample.labels >= 0) & (sample.labels < len(dataset.names))).all()
+        assert ((sample.parents >= UNSTATED) & (sample.parents < len(sample.labels))).all()
+        assert len(sample.boxes) == len(sample.labels) == len(sample.parents) == len(sample.lines)
+
+
 @pytest.mark.parametrize("case", FINDINGS)
 def test_converting_and_training_on_it_lose_no_more_than_the_faulty_rows(case: str, tmp_path: Path) -> None:
-    from icr.data.convert import prepare_yolo
-    from icr.data.formats import read, write
-
     FINDINGS[case][0](tmp_path / "in")
     dataset = read(tmp_path / "in")
     write(dataset, tmp_path / "out", "coco", images="link")

@@ -13,7 +13,7 @@ from icr.data.dataset import Dataset, Finding, Sample
 from icr.data.findings import KINDS, found
 from icr.data.formats.text import counted
 from icr.data.pairs import Pairing, children, pair
-from icr.data.pictures import decode_all
+from icr.data.pictures import decode_all, exists
 from icr.errors import InputError
 from icr.relations import HALF, Chosen, Relation, ResolvedRelation, choose, resolve
 
@@ -82,7 +82,7 @@ def _pictures(dataset: Dataset, progress: Callable[[int, int], None] | None) -> 
         known = splits.setdefault(sample.image, [])
         if split not in known:
             known.append(split)
-    paths = [path for path in splits if path.exists()]
+    paths = [path for path in splits if exists(path)]
     tell = None if progress is None else lambda done: progress(done, len(paths))
     first: dict[bytes, Path] = {}
     for path, decoded in zip(paths, decode_all(paths, tell), strict=True):

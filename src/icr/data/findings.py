@@ -204,4 +204,9 @@ def found(kind: str, file: Path | str, message: str, line: int | None = None) ->
         >>> found("labels.zero_size", "labels/a.txt", "width 0", line=3).severity
         'error'
     """
-    return Finding(kind, KINDS[kind].severity, str(file), line, message)
+    return Finding(kind, KINDS[kind].severity, _printable(str(file)), line, _printable(message))
+
+
+def _printable(text: str) -> str:
+    """A text that any terminal and JSON take: file names may hold bytes that are no UTF-8, and line ends."""
+    return " ".join(text.encode("utf-8", "backslashreplace").decode("utf-8").splitlines())

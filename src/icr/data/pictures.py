@@ -24,6 +24,14 @@ class PictureError(Exception):
     """A file that is no readable picture; the text says why."""
 
 
+def exists(path: Path) -> bool:
+    """Whether there is such a file or folder; False, too, for names that no file system takes."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 @dataclass(frozen=True)
 class Header:
     """Size of a picture in pixels, as shown; `turned`: EXIF swaps the stored sides."""

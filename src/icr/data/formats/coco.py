@@ -17,10 +17,10 @@ from icr.data.findings import found
 from icr.data.formats.boxes import cut_circles, usable
 from icr.data.formats.folders import place, relative_names
 from icr.data.formats.registry import Format, Images, register
-from icr.data.formats.text import counted, read_settings_text, shown
+from icr.data.formats.text import counted, is_text, read_settings_text, shown
 from icr.data.formats.yolo import relation_block
 from icr.data.formats.yolo_config import requested
-from icr.data.pictures import Header, PictureError, header
+from icr.data.pictures import Header, PictureError, exists, header
 from icr.errors import InputError
 from icr.relations import read as read_relations
 
@@ -111,7 +111,7 @@ def _picture_folders(path: Path, content: dict[str, Any]) -> list[Path]:
     folders = [folder, folder / "images"]
     info = content.get("info")
     stated = info.get("path") if isinstance(info, dict) else None
-    if isinstance(stated, str) and "\x00" not in stated and stated:
+    if isinstance(stated, str) and "\x00" not in stated and stated and is_text(stated):
         folders.insert(0, Path(os.path.normpath(folder / stated)))
     if folder.name == "annotations":
         split = path.stem.removeprefix("instances_")
@@ -125,7 +125,7 @@ def _merge_classes(file: _File, dataset: Dataset) -> None:
     for each in file.content["categories"]:
         category = each.get("id") if isinstance(each, dict) else None
         name = each.get("name") if isinstance(each, dict) else None
-        if not _is_whole(category) or not isinstance(name, str) or not name:
+        if not _is_whole(category) or not isinstance(name, str) or not name or not is_text(name):
             message = f"category {shown(category)} has name {shown(name)}; expected a whole number and a text"
             dataset.findings.append(found("coco.category", file.path, message))
         elif category in file.classes:
@@ -168,7 +168,7 @@ def _read_samples(file: _File, findings: list[Finding]) -> list[Sample]:
     entries = _read_images(file, findings)
     by_image = _read_annotations(file, entries, findings)
     located = {key: _locate(file, entry["file_name"]) for key, entry in entries.items()}
-    absent = [key for key, path in located.items() if not path.exists() and not path.is_symlink()]
+    absent = [key for key, path in located.items() if not exists(path) and not os.path.islink(path)]  # noqa: PTH114
     labels_only = len(absent) == len(entries) > 0
     if labels_only:
         message = f"none of the {counted(len(entries), 'picture')} is there; expected e.g. {located[absent[0]]}"
@@ -188,7 +188,7 @@ def _read_images(file: _File, findings: list[Finding]) -> dict[int, dict[str, An
     for place_, entry in enumerate(file.content["images"]):
         key = entry.get("id") if isinstance(entry, dict) else None
         name = entry.get("file_name") if isinstance(entry, dict) else None
-        if not _is_whole(key) or not isinstance(name, str) or not name or "\x00" in name:
+        if not _is_whole(key) or not isinstance(name, str) or not name or "\x00" in name or not is_text(name):
             message = f"images[{place_}] has id {shown(key)} and file_name {shown(name)}"
             findings.append(found("coco.image", file.path, f"{message}; expected a whole number and a path"))
         elif key in entries:
@@ -215,7 +215,7 @@ def _climbs(file: _File, name: str) -> bool:
 
 def _locate(file: _File, name: str) -> Path:
     places = [Path(os.path.normpath(folder / name)) for folder in file.folders]
-    return next((each for each in places if each.exists()), places[0])
+    return next((each for each in places if exists(each)), places[0])
 
 
 def _stated_size(entry: dict[str, Any]) -> Header:
@@ -238,7 +238,8 @@ def _size(path: Path, entry: dict[str, Any], findings: list[Finding]) -> Header 
     stated = _stated_size(entry)
     if ("width" in entry or "height" in entry) and (stated.width, stated.height) != (size.width, size.height):
         said = f"{shown(entry.get('width'))} x {shown(entry.get('height'))}"
-        message = f"is {size.width} x {size.height}, but the labels say {said}"
+        turned = " (EXIF turns it: it is stored the other way round)" if size.turned else ""
+        message = f"is {size.width} x {size.height}{turned}, but the labels say {said}"
         findings.append(found("picture.size_mismatch", path, message))
     elif size.turned:
         findings.append(found("picture.turned", path, f"is shown as {size.width} x {size.height}, stored turned"))

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from icr.data.dataset import Sample
-from icr.data.pictures import is_picture
+from icr.data.pictures import exists, is_picture
 from icr.errors import InputError
 
 
@@ -46,9 +46,11 @@ def place(picture: Path, to: Path, *, link: bool) -> None:
     """Put a picture at a new path, as a link (symbolic, else hard) or as a copy of its bytes.
 
     Raises:
-        InputError: the picture cannot be read or the copy not written.
+        InputError: the picture is not there, cannot be read, or its copy cannot be written.
     """
     to.parent.mkdir(parents=True, exist_ok=True)
+    if link and not exists(picture):
+        raise InputError(f"{picture} is not there, so it cannot be linked; put it there, or leave its entry out")
     if link:
         with suppress(OSError, NotImplementedError):
             to.symlink_to(picture)

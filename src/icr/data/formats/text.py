@@ -80,6 +80,20 @@ def shown(value: Any, limit: int = 60) -> str:
     return repr(short) if isinstance(value, str) else short
 
 
+def is_text(value: str) -> bool:
+    """Whether a text can be written as UTF-8: JSON and YAML escapes can spell half a character, which cannot.
+
+    Example:
+        >>> is_text("冀R"), is_text("\\ud800")
+        (True, False)
+    """
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def counted(number: int, one: str, many: str = "") -> str:
     """A number with its noun: ``"1 picture"``, ``"1,200 pictures"``.
 

@@ -12,8 +12,8 @@ import yaml
 
 from icr.data.dataset import Finding
 from icr.data.findings import found
-from icr.data.formats.text import LARGEST_SETTINGS, counted, read_lines, read_settings_text, shown
-from icr.data.pictures import is_picture
+from icr.data.formats.text import LARGEST_SETTINGS, counted, is_text, read_lines, read_settings_text, shown
+from icr.data.pictures import exists, is_picture
 from icr.errors import InputError, nearest
 from icr.relations import Relation
 from icr.relations import read as read_relations
@@ -131,10 +131,9 @@ def _names(content: dict[Any, Any], file: Path, findings: list[Finding]) -> list
         findings.append(found("yaml.names_missing", file, f"no names:, but nc: {count}"))
         return [f"class_{index}" for index in range(count)]
     if isinstance(names, dict):
-        try:
-            by_id = {int(key): value for key, value in names.items()}
-        except (TypeError, ValueError):
-            raise InputError(f"{file}: names has a key that is no number; {form}") from None
+        if not all(isinstance(key, int) or (isinstance(key, str) and key.isdecimal()) for key in names):
+            raise InputError(f"{file}: names has a key that is no number; {form}")
+        by_id = {int(key): value for key, value in names.items()}
         if sorted(by_id) != list(range(len(names))):
             raise InputError(f"{file}: names has ids other than 0 to {len(names) - 1}; {form}")
         names = [by_id[index] for index in range(len(by_id))]
@@ -146,6 +145,8 @@ def _names(content: dict[Any, Any], file: Path, findings: list[Finding]) -> list
             raise InputError(f"{file}: the name of class {index} is {shown(each)}; {form}")
         if not isinstance(each, str):
             findings.append(found("yaml.name_not_text", file, f"the name of class {index} is {each!r}, no text"))
+        if not is_text(str(each)):
+            raise InputError(f"{file}: the name of class {index} holds half a character; {form}")
     texts = [str(each) for each in names]
     for each in sorted({each for each in texts if texts.count(each) > 1} if len(set(texts)) < len(texts) else ()):
         findings.append(found("yaml.names_duplicate", file, f"{texts.count(each)} classes are named {shown(each)}"))
@@ -157,7 +158,7 @@ def _names(content: dict[Any, Any], file: Path, findings: list[Finding]) -> list
 def _entries(value: Any, key: str, file: Path) -> list[str]:
     entries = value if isinstance(value, list) else [value]
     for each in entries:
-        if not isinstance(each, str) or not each.strip() or "\x00" in each:
+        if not isinstance(each, str) or not each.strip() or "\x00" in each or not is_text(each):
             raise InputError(f"{file}: {key} is {shown(each)}; expected a folder, a list file, or several of them")
     return entries
 
@@ -166,10 +167,10 @@ def _root(content: dict[Any, Any], file: Path, findings: list[Finding]) -> Path:
     path, beside = content.get("path"), Path(os.path.abspath(file)).parent  # noqa: PTH100 (links stay as they are)
     if path is None:
         return beside
-    if not isinstance(path, str) or "\x00" in path:
+    if not isinstance(path, str) or "\x00" in path or not is_text(path):
         raise InputError(f"{file}: path is {shown(path)}; expected a folder")
     root = Path(os.path.normpath(beside / Path(path).expanduser()))
-    if root.is_dir():
+    if exists(root) and root.is_dir():
         return root
     findings.append(found("yaml.path_moved", file, f"path: {path} does not exist; {beside} is used"))
     return beside
@@ -184,18 +185,18 @@ def list_pictures(entry: str, config: Config, findings: list[Finding]) -> tuple[
     """
     path = Path(os.path.normpath(config.root / entry))
     trimmed = entry
-    while not path.exists() and trimmed.startswith("../"):
+    while not exists(path) and trimmed.startswith("../"):
         trimmed = trimmed[3:]
         path = Path(os.path.normpath(config.root / trimmed))
-        if path.exists():
+        if exists(path):
             findings.append(found("yaml.path_moved", config.file, f"{entry} does not exist; {path} is used"))
-    if path.exists() and not path.is_relative_to(config.root):
+    if exists(path) and not path.is_relative_to(config.root):
         findings.append(found("paths.outside_root", config.file, f"{entry} lies outside {config.root}"))
-    if path.is_dir():
+    if exists(path) and path.is_dir():
         return _walk(path, findings), True
-    if path.suffix.lower() == ".txt" and path.is_file():
+    if exists(path) and path.suffix.lower() == ".txt":
         return _listed(path, config.root, findings), False
-    if is_picture(path) and path.is_file():
+    if exists(path) and is_picture(path):
         return [path], False
     message = f"{entry} (looked for at {path}) is no folder, no list of pictures and no picture"
     findings.append(found("yaml.split_missing", config.file, message))
@@ -230,31 +231,21 @@ def _listed(file: Path, root: Path, findings: list[Finding]) -> list[Path]:
         if not entry:
             continue
         own = Path(entry)
-        if "\x00" in entry or not is_picture(own):
-            if _climbs(own, root, file):
-                findings.append(found("paths.climbs", file, f"{shown(entry)} leads out of {root}; not read", number))
-            else:
-                findings.append(found("picture.unreadable", file, f"{shown(entry)} is no name of a picture", number))
+        bases = (file.parent,) if entry.startswith("./") else (root, file.parent)
+        places = [Path(os.path.normpath(base / own)) for base in bases]
+        inside = [each for each in places if each.is_relative_to(root) or each.is_relative_to(file.parent)]
+        if not inside and not own.is_absolute():
+            findings.append(found("paths.climbs", file, f"{shown(entry)} leads out of {root}; not read", number))
+        elif not is_picture(own):
+            findings.append(found("picture.unreadable", file, f"{shown(entry)} is no name of a picture", number))
         elif own.is_absolute():
             absolute += 1
-            pictures.append(Path(os.path.normpath(own)))
-        elif _climbs(own, root, file):
-            findings.append(found("paths.climbs", file, f"{shown(entry)} leads out of {root}; not read", number))
+            pictures.append(places[0])
         else:
-            bases = (file.parent,) if entry.startswith("./") else (root, file.parent)
-            places = [Path(os.path.normpath(base / own)) for base in bases]
-            inside = [each for each in places if each.is_relative_to(root) or each.is_relative_to(file.parent)]
-            pictures.append(next((each for each in inside if each.exists()), inside[0]))
+            pictures.append(next((each for each in inside if exists(each)), inside[0]))
     if absolute:
         findings.append(found("paths.absolute", file, f"{counted(absolute, 'picture')} by absolute path"))
     return pictures
-
-
-def _climbs(entry: Path, root: Path, file: Path) -> bool:
-    """Whether a relative entry of a list leads out of the root, whether it starts there or at the list."""
-    if entry.is_absolute():
-        return False
-    return not any(Path(os.path.normpath(base / entry)).is_relative_to(root) for base in (root, file.parent))
 
 
 def requested(found_splits: Sequence[str], wanted: Sequence[str] | None, source: Path) -> list[str]:
