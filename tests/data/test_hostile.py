@@ -303,7 +303,7 @@ def test_sources_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str
     refused(check(tmp_path / "loop", capsys), "does not exist")
     yolo_set(tmp_path / "both")
     coco_set(tmp_path / "both")
-    refused(check(tmp_path / "both", capsys), "looks like yolo and coco; choose with --format")
+    refused(check(tmp_path / "both", capsys), "looks like coco and yolo; choose with --format")
     assert check(tmp_path / "both", capsys, "--format", "coco")[0] == 0
 
 
@@ -331,7 +331,7 @@ def test_what_may_not_be_read_is_said(
 
 PIECES = (
     "nan", "1e999", "-1", "0", "1e308", "\ufeff", "\x00", "\n", "\r", "..", "/", "&a ", "*a", "<<: ", "!!int ", "|",
-    "'", '"', ": ", "- ", "{", "}", "[", "]", ",", "null", "true", "9" * 400, "x" * 5000, "\\ud800", "é", "~", "#", "1_0",
+    "'", '"', ": ", "- ", "{", "}", "[", "]", ",", "null", "true", "9" * 400, "x" * 5000, "\\ud800", "é", "~", "1_0",
 )  # fmt: skip
 SOUND = {
     "yolo/data.yaml": YAML.replace("val: images/val", "val: [images/val, list.txt]"),

@@ -13,8 +13,9 @@ import numpy as np
 
 from icr.data.dataset import NO_PARENT, Dataset, Sample
 from icr.data.formats.text import counted
-from icr.data.formats.yolo import label_file, write_config, write_split
+from icr.data.formats.yolo import label_file
 from icr.data.formats.yolo_config import find_config, read_config
+from icr.data.formats.yolo_write import write_config, write_split
 from icr.data.pictures import is_picture
 from icr.errors import InputError
 from icr.relations import Relation

@@ -8,19 +8,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from icr.data.dataset import UNSTATED, Dataset, Finding, Sample
 from icr.data.findings import found
 from icr.data.formats.boxes import cut_circles, usable
-from icr.data.formats.folders import place, relative_names
-from icr.data.formats.registry import Format, Images, register
+from icr.data.formats.registry import Format, register
 from icr.data.formats.text import counted, read_lines
 from icr.data.formats.yolo_config import find_config, list_pictures, read_config, requested
 from icr.data.formats.yolo_rows import Ints, Rows, keep_usable, pairs_by_order, parse_pairs, parse_rows
+from icr.data.formats.yolo_write import label_rows, pair_rows, relation_block, write, write_config, write_split
 from icr.data.pictures import PictureError, header
 from icr.errors import InputError
-from icr.relations import Relation, ResolvedRelation, resolve
+from icr.relations import ResolvedRelation, resolve
+
+__all__ = [
+    "label_file",
+    "label_rows",
+    "pair_rows",
+    "pairs_file",
+    "read",
+    "relation_block",
+    "write",
+    "write_config",
+    "write_split",
+]
 
 
 def label_file(image: Path) -> Path:
@@ -199,128 +210,6 @@ def _in_pixels(
         sample.box_attributes = [attributes[each] for each in np.flatnonzero(keep).tolist()]
     cut_circles(sample, pairs_file(image), findings)
     return sample
-
-
-def write(dataset: Dataset, out: Path, images: Images = "copy") -> tuple[str, ...]:
-    """Write a data set as YOLO into an empty folder.
-
-    Returns:
-        What YOLO text labels could not hold, in words.
-
-    Raises:
-        InputError: `images` is ``reference`` (YOLO finds labels from the picture's path), or a picture has no size.
-    """
-    if images == "reference":
-        raise InputError(
-            "YOLO finds a label by its picture's path, so pictures cannot stay where they are; use --images link"
-        )
-    for split, samples in dataset.splits.items():
-        write_split(samples, out, split, link=images == "link")
-    keys: dict[str, Any] = {split: f"images/{split}" for split in dataset.splits}
-    write_config(out / "data.yaml", keys, dataset.names, dataset.relations, dataset.category_ids)
-    return _not_held(dataset)
-
-
-def write_split(samples: Sequence[Sample], out: Path, split: str, *, link: bool) -> None:
-    """Write pictures, labels and pairs of one split below ``images/``, ``labels/`` and ``pairs/`` of a folder."""
-    folders = {kind: out / kind / split for kind in ("images", "labels")}
-    for each in folders.values():
-        each.mkdir(parents=True, exist_ok=True)
-    for sample, name in zip(samples, relative_names(samples), strict=True):
-        if sample.width < 1 or sample.height < 1:
-            raise InputError(f"{sample.image}: the size of the picture is unknown, so its boxes cannot be written")
-        place(sample.image, folders["images"] / name, link=link)
-        text = name.with_suffix(".txt")
-        _write_text(folders["labels"] / text, label_rows(sample))
-        if (sample.parents != UNSTATED).any():
-            _write_text(out / "pairs" / split / text, pair_rows(sample))
-
-
-def label_rows(sample: Sample) -> list[str]:
-    """The rows of a label file, good to 1e-14 of a side.
-
-    Example:
-        >>> box = np.array([[10.0, 20, 30, 60]])
-        >>> label_rows(Sample(Path("a.jpg"), 100, 200, box, np.array([1]), np.array([-2])))
-        ['1 0.2 0.2 0.2 0.2']
-    """
-    sides = np.array([sample.width, sample.height], np.float64)
-    centres = (sample.boxes[:, :2] + sample.boxes[:, 2:]) / 2 / sides
-    sizes = (sample.boxes[:, 2:] - sample.boxes[:, :2]) / sides
-    numbers = np.concatenate([centres, sizes], 1).tolist()
-    return [
-        f"{label} {' '.join(map(_written, row))}" for label, row in zip(sample.labels.tolist(), numbers, strict=True)
-    ]
-
-
-def _written(value: float) -> str:
-    # Without the last digits, in which 0.1 comes back as 0.10000000000000007, sets do not drift from copy to copy.
-    return repr(round(value, 14) or value)
-
-
-def pair_rows(sample: Sample) -> list[str]:
-    """The lines of a pairs file: each child with its parent, and -2 for boxes of which nothing is stated.
-
-    Example:
-        >>> pair_rows(Sample(Path("a.jpg"), 9, 9, np.zeros((3, 4)), np.array([0, 1, 0]), np.array([1, -1, -2])))
-        ['0 1', '2 -2']
-    """
-    return [f"{row} {parent}" for row, parent in enumerate(sample.parents.tolist()) if parent != -1]
-
-
-def write_config(
-    file: Path,
-    keys: dict[str, Any],
-    names: Sequence[str],
-    relations: Sequence[Relation],
-    category_ids: Sequence[int] = (),
-) -> None:
-    """Write a `data.yaml`: `keys` first, then names and relations."""
-    content = {**keys, "names": dict(enumerate(names))}
-    if relations:
-        content["relations"] = relation_block(relations)
-    if category_ids and list(category_ids) != list(range(1, len(names) + 1)):
-        content["category_ids"] = list(category_ids)
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-    file.write_text(text, encoding="utf-8")
-
-
-def relation_block(relations: Sequence[Relation]) -> list[dict[str, Any]]:
-    """Relations as they stand in a file.
-
-    Example:
-        >>> relation_block([Relation("plate", ("car", "bus"))])
-        [{'child': 'plate', 'parent': ['car', 'bus'], 'weight': 2.5}]
-    """
-    return [
-        {
-            "child": each.child,
-            "parent": list(each.parent) if isinstance(each.parent, tuple) else each.parent,
-            "weight": each.weight,
-        }
-        for each in relations
-    ]
-
-
-def _write_text(file: Path, rows: Sequence[str]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
-
-
-def _not_held(dataset: Dataset) -> tuple[str, ...]:
-    boxes = [each for split in dataset.splits.values() for sample in split for each in sample.box_attributes]
-    keys = {key for split in dataset.splits.values() for sample in split for key in sample.attributes} - {"image_id"}
-    outlines = sum("segmentation" in each for each in boxes)
-    crowds = sum(bool(each.get("iscrowd")) for each in boxes)
-    others = {key for each in boxes for key in each} - {"segmentation", "iscrowd", "area"}
-    said = []
-    if outlines:
-        said.append(f"{counted(outlines, 'outline')} (segmentation): only the boxes are written")
-    if crowds:
-        said.append(f"the crowd mark of {counted(crowds, 'box', 'boxes')}: they become ordinary boxes")
-    if others | keys:
-        said.append(f"attributes: {', '.join(sorted(map(str, others | keys)))}")
-    return tuple(said)
 
 
 FORMAT = register(
