@@ -173,6 +173,7 @@ def setup(self):
 parallel = torch.nn.parallel.DistributedDataParallel
 torch.nn.parallel.DistributedDataParallel = lambda model, device_ids=None, **rest: parallel(model, **rest)
 BaseTrainer._setup_ddp = setup
+BaseTrainer.final_eval = lambda self: None  # asks for the current GPU
 stock_init = BaseTrainer.__init__
 def init(self, *args, **kwargs):
     stock_init(self, *args, **kwargs)
@@ -196,7 +197,6 @@ distributed.destroy_process_group()
 """
 
 
-@pytest.mark.slow
 def test_two_processes_keep_the_loss_and_the_ids(tmp_path: Path, nets: SimpleNamespace, arguments: Arguments) -> None:
     from ultralytics.utils.dist import ddp_cleanup, find_free_network_port, generate_ddp_file
 
@@ -220,7 +220,7 @@ def test_two_processes_keep_the_loss_and_the_ids(tmp_path: Path, nets: SimpleNam
         )
     finally:
         ddp_cleanup(run, script)
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == 0, done.stderr[-9000:]
     told = [line.split() for line in done.stdout.splitlines() if line.startswith("RANK")]
     assert sorted(each[1] for each in told) == ["0", "1"]
     for _, _, calls, carried, pairs, base, weight in told:

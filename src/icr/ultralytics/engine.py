@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,10 @@ def train(settings: TrainSettings) -> None:
         InputError: the model or an override cannot be used, or the training data holds no pair.
     """
     check_overrides(settings.overrides)
+    if "," in settings.device and find_spec("cloudpickle") is None:
+        raise InputError(
+            f"--device {settings.device}: training on several GPUs needs cloudpickle; pip install cloudpickle"
+        )
     last = settings.out / "weights" / "last.pt"
     if settings.resume and last.is_file():
         checkpoint = checkpoint_of(last)
