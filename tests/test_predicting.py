@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -250,6 +251,24 @@ def test_odd_sizes_are_written_too(tmp_path: Path) -> None:
         for index in range(3):
             film.write(np.full((51, 77, 3), 100, np.uint8), index / 10)
     assert next(frames(tmp_path / "odd.mp4")).picture.shape == (50, 76, 3)
+
+
+def test_a_video_taken_upright_is_read_upright(tmp_path: Path) -> None:
+    picture = np.full((96, 160, 3), GREY, np.uint8)
+    picture[:40, :60] = RED
+    with VideoWriter(tmp_path / "phone.mp4") as film:
+        film.write(picture, 0.0)
+    data = bytearray((tmp_path / "phone.mp4").read_bytes())
+    # The track header's matrix as phones write it: to be shown turned a quarter to the right.
+    start = data.index(b"tkhd") + 4 + 40
+    matrix = (0, 0x10000, 0, -0x10000, 0, 0, 0, 0, 0x40000000)
+    data[start : start + 36] = struct.pack(">9i", *matrix)
+    (tmp_path / "phone.mp4").write_bytes(data)
+    shown = next(frames(tmp_path / "phone.mp4")).picture.astype(int)
+    assert shown.shape == (160, 96, 3)
+    # The upper left corner has become the upper right one.
+    assert np.abs(shown[10:50, 65:90] - RED).mean() < 30
+    assert np.abs(shown[100:, :50] - GREY).mean() < 10
 
 
 def test_pictures_and_videos_keep_their_order(tmp_path: Path) -> None:
