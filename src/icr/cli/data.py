@@ -39,9 +39,10 @@ def check(
     from icr.data import formats
     from icr.data.check import check, relations_to_check, report
 
-    dataset = formats.read(data, format=format)
+    with _progress("reading labels"):
+        dataset = formats.read(data, format=format)
     chosen = relations_to_check(relation or (), dataset)
-    with _progress("pictures") as progress:
+    with _progress("decoding pictures") as progress:
         findings = check(dataset, chosen.relations, progress=progress)
     if json:
         answer_json(
@@ -88,7 +89,8 @@ def convert(
     way = next((each for each in ways if each == images), None)
     if way is None:
         raise InputError(f"--images {images}: expected {', '.join(ways)}{nearest(images, ways)}")
-    dataset = formats.read(data, format=format)
+    with _progress("reading labels"):
+        dataset = formats.read(data, format=format)
     if relation:
         dataset.relations = tuple(Relation.parse(text) for text in relation)
     resolve(dataset.relations, dataset.names)
@@ -97,7 +99,8 @@ def convert(
         say(
             f"{counted(errors, 'faulty entry', 'faulty entries')} of {data} not carried over; icr data check names each"
         )
-    lost = formats.write(dataset, out, to, images=way)
+    with _progress("writing"):
+        lost = formats.write(dataset, out, to, images=way)
     for each in lost:
         say(f"not held by {to}: {each}")
     say(_summary(dataset))
@@ -135,8 +138,8 @@ def _summary(dataset: Dataset) -> str:
 
 
 @contextmanager
-def _progress(unit: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar on stderr, when a person watches."""
+def _progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on stderr, when a person watches; it pulses until it is told how much there is."""
     import sys
 
     if not sys.stderr.isatty():
@@ -146,5 +149,5 @@ def _progress(unit: str) -> Iterator[Callable[[int, int], None] | None]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(unit, total=None)
+        task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -187,7 +188,8 @@ def report(findings: Sequence[Finding], source: Path, *, every: bool = False, sh
     groups: dict[str, list[Finding]] = {}
     for each in findings:
         groups.setdefault(each.id, []).append(each)
-    root = source.absolute() if source.is_dir() or not source.suffix else source.absolute().parent
+    folder = source if source.is_dir() or not source.suffix else source.parent
+    root = Path(os.path.abspath(folder))  # noqa: PTH100 (links stay as they are)
     lines = []
     for kind, group in groups.items():
         lines.append(f"{group[0].severity:<8} {kind}  {len(group)}")

@@ -60,7 +60,7 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
     findings: list[Finding] = []
     dataset = Dataset(source, "coco", [], {}, findings=findings)
     for split in requested(list(files), splits, source):
-        file = _open(files[split])
+        file = _open(Path(os.path.abspath(files[split])))  # noqa: PTH100 (links stay as they are)
         _merge_classes(file, dataset)
         _merge_head(file, dataset)
         samples = _read_samples(file, findings)
@@ -94,7 +94,7 @@ def _open(path: Path) -> CocoFile:
 
 def _picture_folders(path: Path, content: dict[str, Any]) -> list[Path]:
     """Where file names may start: the folder that ``info.path`` names, the JSON's own, and images/ beside it."""
-    folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 (links stay as they are)
+    folder = path.parent
     folders = [folder, folder / "images"]
     info = content.get("info")
     stated = info.get("path") if isinstance(info, dict) else None

@@ -73,7 +73,7 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
     if file is None:
         raise InputError(f"{source} is no data.yaml and holds none; expected one with names:, train: and val:")
     findings: list[Finding] = []
-    config = read_config(file, findings)
+    config = read_config(Path(os.path.abspath(file)), findings)  # noqa: PTH100 (links stay as they are)
     relations = resolve(config.relations, config.names) if config.ordered else ()
     read_splits: dict[str, list[Sample]] = {}
     folders: set[Path] = set()
