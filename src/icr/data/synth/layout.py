@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from icr.data.synth.bodies import KINDS, PLATE_HEIGHT, PLATE_WIDTH, Body, End, Facing, make
 from icr.data.synth.camera import NEAR, Array, Camera, hull, inside
@@ -109,7 +110,7 @@ class Scene:
     camera: Camera
     road: Road
     vehicles: tuple[Vehicle, ...]
-    labels: Array = field(repr=False)
+    labels: npt.NDArray[np.int64] = field(repr=False)
     boxes: Array = field(repr=False)
     pairs: tuple[tuple[int, int], ...] = ()
 
