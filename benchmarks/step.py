@@ -5,9 +5,9 @@
 
 Two networks of the same weights take turns, step by step, on the same batch: one with Ultralytics' loss, one with ICR.
 The ratio of a round is that of two neighbouring steps, so that a busy machine slows both; reported is the median over
-the rounds. Peak memory is measured in a fresh process for each: the high-water mark of the process on a CPU, of PyTorch's
-allocator on a GPU. Loading is measured apart: the same pictures through mosaic and affine, with ids on the boxes and
-without.
+the rounds. Peak memory is measured in a fresh process for each: the high-water mark of the process on a CPU, of
+PyTorch's allocator on a GPU. Loading is measured apart: the same pictures through mosaic and affine, with ids on the
+boxes and without.
 """
 
 from __future__ import annotations
