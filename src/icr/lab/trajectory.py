@@ -73,7 +73,7 @@ def simulate(
     Example:
         >>> import icr
         >>> vehicle, plate = torch.tensor(VEHICLE), torch.tensor(PLATE)
-        >>> start = random_starts(500)
+        >>> start = random_starts()
         >>> alone = simulate(start, plate, vehicle, lambda pred, target, parent: icr.box_loss(pred, target))
         >>> related = simulate(start, plate, vehicle, icr.icr_loss)
         >>> round(alone.iou[-1].mean().item(), 1), round(related.iou[-1].mean().item(), 1)

@@ -35,7 +35,7 @@ def _overlap_of(base: BaseLoss) -> Callable[[Tensor, Tensor], Tensor]:
     return base.overlap if isinstance(base, Modified) else _plain_iou
 
 
-@register_modifier("inner")
+@register_modifier("inner", numbers=1)
 def inner(base: str | BaseLoss, ratio: float = 1.25) -> Modified:
     """Take the IoU of boxes with the same centres and ``ratio`` times the sides (Zhang et al., arXiv 2311.02877).
 
@@ -68,7 +68,7 @@ def _resized(boxes: Tensor, ratio: float) -> Tensor:
     return torch.cat((centre - reach, centre + reach), -1)
 
 
-@register_modifier("focaler")
+@register_modifier("focaler", numbers=2)
 def focaler(base: str | BaseLoss, low: float = 0.0, high: float = 0.95) -> Modified:
     """Stretch the IoU from ``low..high`` to 0..1 and clamp it there (Zhang and Zhang, arXiv 2401.10525).
 

@@ -30,6 +30,7 @@ _Change = TypeVar("_Change", bound=Modifier)
 
 _losses: dict[str, BaseLoss] = {}
 _modifiers: dict[str, Modifier] = {}
+_number_of_numbers: dict[str, int] = {}
 
 
 def register(name: str) -> Callable[[_Loss], _Loss]:
@@ -61,12 +62,17 @@ def register(name: str) -> Callable[[_Loss], _Loss]:
     return enter
 
 
-def register_modifier(name: str) -> Callable[[_Change], _Change]:
-    """Enter a modifier, so that ``<name>-<base>`` names the modified loss; see :mod:`icr.losses.modifiers`."""
+def register_modifier(name: str, numbers: int = 0) -> Callable[[_Change], _Change]:
+    """Enter a modifier, so that ``<name>-<base>`` names the modified loss; see :mod:`icr.losses.modifiers`.
+
+    Args:
+        name: in lower case, without ``@`` and ``-``.
+        numbers: how many settings may follow as ``<name>@1,2-<base>``.
+    """
 
     def enter(modifier: _Change) -> _Change:
         _check_free(_modifiers, name, modifier)
-        _modifiers[name] = modifier
+        _modifiers[name], _number_of_numbers[name] = modifier, numbers
         return modifier
 
     return enter
@@ -88,7 +94,8 @@ def _origin(entry: Callable[..., object]) -> tuple[str, str]:
 def over_comparison(formula: Callable[[Comparison], Tensor]) -> BaseLoss:
     """Make a base loss of a formula over :func:`icr.boxes.compare`.
 
-    The loss takes boxes like any other; ICR finds the formula under ``of_comparison`` and shares the comparison with it.
+    The loss takes boxes like any other. ICR finds the formula under ``of_comparison``, and compares the boxes once for
+    both.
 
     Example:
         >>> from torch import tensor
@@ -147,7 +154,7 @@ with inner- or focaler- before it; did you mean 'ciou'?
     head, dash, rest = name.partition("-")
     modifier, at, numbers = head.partition("@")
     if dash and modifier in _modifiers:
-        return _modifiers[modifier](get(rest), *(_numbers(numbers, base) if at else ()))
+        return _modifiers[modifier](get(rest), *(_numbers(numbers, _number_of_numbers[modifier], base) if at else ()))
     prefixes = " or ".join(f"{each}-" for each in _modifiers)
     raise InputError(
         f"unknown base loss {base!r}; known: {', '.join(_losses)}, each also with {prefixes} before it"
@@ -155,8 +162,11 @@ with inner- or focaler- before it; did you mean 'ciou'?
     )
 
 
-def _numbers(text: str, base: str) -> tuple[float, ...]:
+def _numbers(text: str, most: int, base: str) -> tuple[float, ...]:
     try:
-        return tuple(float(number) for number in text.split(","))
+        numbers = tuple(float(number) for number in text.split(","))
     except ValueError:
         raise InputError(f"base loss {base!r}: expected numbers after '@', as in 'inner@1.25-ciou'") from None
+    if len(numbers) > most:
+        raise InputError(f"base loss {base!r}: {len(numbers)} numbers after '@', expected at most {most}")
+    return numbers

@@ -163,7 +163,7 @@ def icr_terms(
         inside = inside.detach()
         if has_parent is not None:
             loss = torch.where(has_parent, loss, base_loss)
-            inside = inside.masked_fill(~has_parent, 1.0)
+            inside = torch.where(has_parent, inside, 1.0)
         return Terms(loss, base_loss, inside)
 
 
