@@ -119,6 +119,37 @@ KINDS: dict[str, Kind] = {
         "info", "Rows hold outlines; the box around each is used, the outline kept", "Nothing; only boxes are trained."
     ),
     "labels.duplicate": Kind("warning", "The same row stands twice in a file; both count", "Remove one of them."),
+    "labels.corners_swapped": Kind(
+        "warning", "A box's corners stand the wrong way round; they are put in order", "Write the smaller ones first."
+    ),
+    "labels.attribute": Kind(
+        "warning", "What a row says beside the box is not as expected; the box is used", "Correct the row."
+    ),
+    "labels.known_bad": Kind(
+        "warning", "Users of this published set found the file faulty; it is read all the same", "Look at it."
+    ),
+    "labels.structure": Kind(
+        "error", "A label file is no readable JSON or XML of its format; its picture is left out", "Replace the file."
+    ),
+    "labels.refused": Kind(
+        "error",
+        "An XML file declares a document type or entities, which can grow without bound; it is not read",
+        "Remove the <!DOCTYPE …> part; annotations need none.",
+    ),
+    "labels.archive": Kind(
+        "error", "A zip file, or a file in it, cannot be read", "Fetch it anew, or unpack it beside its place."
+    ),
+    "labels.twice": Kind(
+        "warning", "Two files stand for the same picture or its labels; the first is used", "Remove one of them."
+    ),
+    "splits.unofficial": Kind(
+        "warning", "A track lies in another split than the published one", "Move it, to compare with published figures."
+    ),
+    "splits.unlisted": Kind(
+        "warning",
+        "Label files stand in none of the lists of splits; they are not used",
+        "List them, or remove the lists.",
+    ),
     "boxes.outside": Kind(
         "error", "A box lies wholly outside its picture; it is left out", "Correct it; YOLO rows are shares, 0 to 1."
     ),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from icr.data.dataset import Dataset
-from icr.data.formats import coco, yolo  # noqa: F401 (each registers itself)
+from icr.data.formats import coco, crpd, lsv_lp, ufpr_alpr, voc, yolo  # noqa: F401 (each registers itself)
 from icr.data.formats.folders import new_folder
 from icr.data.formats.registry import Format, Images, get, names, recognised, register
 from icr.errors import InputError, nearest
@@ -52,7 +52,7 @@ def _format_of(source: Path, format: str | None) -> Format:
 
 
 def _expected() -> str:
-    return ", or ".join(get(name).expects for name in names())
+    return ", or ".join(dict.fromkeys(get(name).expects for name in names()))
 
 
 def write(dataset: Dataset, out: Path, format: str, *, images: Images = "copy") -> tuple[str, ...]:
