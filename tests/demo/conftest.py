@@ -89,6 +89,7 @@ def _way() -> Way:
     return Way(
         parent=(100, 100, 260, 220),
         target=(165, 185, 195, 195),
+        stride=4,
         baseline=slow,
         icr=fast,
         baseline_iou=[y * 0.4 for y in rising],
@@ -96,4 +97,6 @@ def _way() -> Way:
         starts=2000,
         baseline_mean=[y * 0.2 for y in rising],
         icr_mean=[y * 0.5 for y in rising],
+        better=0.27,
+        worse=0.01,
     )

@@ -119,7 +119,8 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
     parts, pen_down = [], False
     for x, y in points:
         if math.isfinite(x) and math.isfinite(y):
-            parts.append(f"{'L' if pen_down else 'M'}{x:.1f} {y:.1f}")
+            # A step of no length makes a point that stands alone a dot.
+            parts.append(f"L{x:.1f} {y:.1f}" if pen_down else f"M{x:.1f} {y:.1f}h0")
             pen_down = True
         else:
             pen_down = False

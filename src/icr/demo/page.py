@@ -11,7 +11,7 @@ from string import Template
 from icr.demo.charts import Series, line_chart
 from icr.demo.overlays import closeup, legend, overlay, picture_image, plates_of
 from icr.demo.report import Curve, Figure, Picture, Report, Row, Way, headline, signed
-from icr.demo.scene import scene
+from icr.demo.scene import scene, shown
 
 BASELINE, ICR = "Without ICR", "With ICR"
 
@@ -48,13 +48,18 @@ def render(report: Report) -> str:
         images="".join(picture_image(place, picture) for place, picture in enumerate(report.pictures)),
         pictures="".join(_picture(place, picture) for place, picture in enumerate(report.pictures)),
         curves="".join(_curve(curve) for curve in report.curves),
-        steps=len(way.baseline) - 1,
+        positions=len(way.baseline) - 1,
+        shown=shown(way.baseline),
+        shown_step=shown(way.baseline) * way.stride,
+        steps=(len(way.baseline) - 1) * way.stride,
         scene=scene(way),
-        way_iou=_way_chart(way.baseline_iou, way.icr_iou, "IoU of this box by step", "way-iou"),
-        way_mean=_way_chart(way.baseline_mean, way.icr_mean, "Mean IoU of many boxes by step", ""),
+        way_iou=_way_chart(way, way.baseline_iou, way.icr_iou, "IoU of this box by step", "way-iou"),
+        way_mean=_way_chart(way, way.baseline_mean, way.icr_mean, "Mean IoU of many boxes by step", ""),
         starts=f"{way.starts:,}",
         baseline_mean=f"{way.baseline_mean[-1]:.2f}",
         icr_mean=f"{way.icr_mean[-1]:.2f}",
+        better=f"{way.better:.0%}",
+        worse=f"{way.worse:.0%}",
         way_data=_way_data(way),
         again=escape(report.again),
         own=escape(report.own),
@@ -142,8 +147,11 @@ def _curve(curve: Curve) -> str:
     return f"<figure><h3>{escape(curve.title)}</h3>{chart}<figcaption>{escape(curve.caption)}</figcaption></figure>"
 
 
-def _way_chart(baseline: Sequence[float], icr: Sequence[float], title: str, identity: str) -> str:
-    series = [Series("CIoU", "baseline", list(enumerate(baseline))), Series("ICR-CIoU", "icr", list(enumerate(icr)))]
+def _way_chart(way: Way, baseline: Sequence[float], icr: Sequence[float], title: str, identity: str) -> str:
+    series = [
+        Series(name, style, [(place * way.stride, value) for place, value in enumerate(values)])
+        for name, style, values in (("CIoU", "baseline", baseline), ("ICR-CIoU", "icr", icr))
+    ]
     return line_chart(series, title=title, x_label="step", y_range=(0.0, 1.0), identity=identity)
 
 
@@ -151,4 +159,5 @@ def _way_data(way: Way) -> str:
     def rounded(boxes: Sequence[Sequence[float]]) -> list[list[float]]:
         return [[round(value, 1) for value in box] for box in boxes]
 
-    return json.dumps({"baseline": rounded(way.baseline), "icr": rounded(way.icr)}, separators=(",", ":"))
+    told = {"stride": way.stride, "baseline": rounded(way.baseline), "icr": rounded(way.icr)}
+    return json.dumps(told, separators=(",", ":"))

@@ -14,28 +14,28 @@
   chart.append(cursor);
   for (const part of [play, slider, at]) part.hidden = false;
 
-  const show = (step) => {
+  const show = (place) => {
     for (const arm of ["baseline", "icr"]) {
-      const [x1, y1, x2, y2] = ways[arm][step];
+      const [x1, y1, x2, y2] = ways[arm][place];
       const box = document.getElementById("way-" + arm);
       for (const [name, value] of [["x", x1], ["y", y1], ["width", x2 - x1], ["height", y2 - y1]])
         box.setAttribute(name, Math.max(value, name === "width" || name === "height" ? 0 : value));
     }
-    const x = left + ((step - low) / (high - low || 1)) * (right - left);
+    const x = left + ((place * ways.stride - low) / (high - low || 1)) * (right - left);
     cursor.setAttribute("x1", x);
     cursor.setAttribute("x2", x);
-    slider.value = step;
-    at.textContent = "step " + step;
+    slider.value = place;
+    at.textContent = "step " + place * ways.stride;
   };
 
   let timer = null;
   const stop = () => { clearInterval(timer); timer = null; play.textContent = "Play"; };
   const start = () => {
-    let step = Number(slider.value) >= last ? 0 : Number(slider.value);
+    let place = Number(slider.value) >= last ? 0 : Number(slider.value);
     play.textContent = "Pause";
-    timer = setInterval(() => { show(step); if (++step > last) stop(); }, 40);
+    timer = setInterval(() => { show(place); if (++place > last) stop(); }, 30);
   };
   play.addEventListener("click", () => (timer ? stop() : start()));
   slider.addEventListener("input", () => { stop(); show(Number(slider.value)); });
-  show(last);
+  show(Number(slider.value));
 })();

@@ -87,18 +87,21 @@ class Curve:
 
 @dataclass(frozen=True)
 class Way:
-    """One box moved by gradient descent on each loss, step by step.
+    """One box moved by gradient descent on each loss.
 
     Attributes:
         parent, target: the vehicle's and the plate's true boxes.
-        baseline, icr: the box after each step, the start first.
-        baseline_iou, icr_iou: its IoU with the target after each step.
+        stride: steps between the positions below.
+        baseline, icr: the box on its way, the start first.
+        baseline_iou, icr_iou: its IoU with the target.
         starts: how many random start boxes the means below are over.
-        baseline_mean, icr_mean: mean IoU of those after each step.
+        baseline_mean, icr_mean: mean IoU of those.
+        better, worse: shares of those that end clearly nearer to the plate with ICR, and clearly farther.
     """
 
     parent: Box
     target: Box
+    stride: int
     baseline: Sequence[Box]
     icr: Sequence[Box]
     baseline_iou: Sequence[float]
@@ -106,6 +109,8 @@ class Way:
     starts: int
     baseline_mean: Sequence[float]
     icr_mean: Sequence[float]
+    better: float
+    worse: float
 
 
 @dataclass(frozen=True)
@@ -148,7 +153,7 @@ def headline(report: Report) -> str:
 
     Example:
         >>> row = Row("plate.AP50", "AP50", "", Figure(0.6), Figure(0.65), Figure(0.05, -0.01, 0.11))
-        >>> way = Way((0, 0, 1, 1), (0, 0, 1, 1), [], [], [], [], 0, [], [])
+        >>> way = Way((0, 0, 1, 1), (0, 0, 1, 1), 1, [], [], [], [], 0, [], [], 0, 0)
         >>> headline(Report(0, 100, 200, [row], [], "", [], way, [], "", ""))
         'No clear difference: plate AP50 was 0.600 without ICR and 0.650 with it.'
     """

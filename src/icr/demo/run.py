@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import threading
 import time
@@ -246,6 +245,7 @@ def _look(out: Path, seed: int, settings: DemoSettings, record: dict[str, Any]) 
     from icr.data.formats import read
     from icr.data.pairs import pair
     from icr.demo import gather, measure
+    from icr.demo.facts import facts
     from icr.detectors import load
     from icr.relations import resolve
 
@@ -282,40 +282,7 @@ def _look(out: Path, seed: int, settings: DemoSettings, record: dict[str, Any]) 
         picture_rule="They are spaced evenly over the test set, whatever the result.",
         curves=gather.curves(results["baseline"], results["icr"], by_epoch["baseline"], by_epoch["icr"]),
         way=gather.way(settings.starts),
-        facts=_facts(seed, settings, record, gather.parameters(detectors["icr"])),
+        facts=facts(seed, settings, record["seconds"], gather.parameters(detectors["icr"])),
         again=settings.commands(out / "data" / "data.yaml", out / NETWORK, out / "seeds"),
         own=OWN,
     )
-
-
-def _facts(seed: int, settings: DemoSettings, record: dict[str, Any], parameters: int) -> list[tuple[str, str]]:
-    around = runs.surroundings()
-    counts, scenes = settings.counts, settings.scenes
-    hardware = around["hardware"]
-    minutes = {name: f"{spent / 60:.1f} min" for name, spent in record["seconds"].items()}
-    trained = ", ".join(f"{minutes[name]} {words}" for name, words in (("baseline", "without"), ("icr", "with ICR")))
-    schedule = settings.schedule
-    return [
-        (
-            "Pictures",
-            f"generated road scenes by day and night, {scenes.size[0]} × {scenes.size[1]} pixels: {counts['train']} to "
-            f"train on, {counts['val']} to choose the checkpoint, {counts['test']} for the table; no photograph",
-        ),
-        (
-            "Network",
-            f"a YOLO with strides 4, 8 and 16 and {parameters:,} parameters, from scratch, the same weights twice",
-        ),
-        (
-            "Training",
-            f"{settings.epochs} epochs, {settings.imgsz} pixels, batch {settings.batch}, {schedule.get('optimizer')}; "
-            "chosen on the run without ICR alone",
-        ),
-        (
-            "The only difference",
-            "box loss CIoU in the one run, CIoU · (1 + 2.5 · (1 − R)) in the other (product form, λ = 2.5)",
-        ),
-        ("Seed", str(seed)),
-        ("Time", f"{trained}; on {hardware['cpu']}, {os.cpu_count()} cores"),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in around["versions"].items())),
-        ("Files", "the data, both runs with weights, results.csv and metrics.json, and the log lie beside this page"),
-    ]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from icr.demo.report import Way
 
 MARGIN = 14.0
-STATIONS = (10, 25, 50, 100)
-"""Steps at which the outline of the box stays visible."""
+STATIONS = (25, 50, 100, 200)
+"""Places among the positions at which the outline of the box stays visible."""
 
 
 def scene(way: Way) -> str:
@@ -18,7 +18,7 @@ def scene(way: Way) -> str:
         way: boxes in pixels of the drawing.
 
     Returns:
-        An `<svg>` element; the boxes ``way-baseline`` and ``way-icr`` in it stand at the last step.
+        An `<svg>` element; the boxes ``way-baseline`` and ``way-icr`` in it stand at the place `shown`.
     """
     boxes = [*way.baseline, *way.icr, way.parent, way.target]
     left, top = (min(box[side] for box in boxes) - MARGIN for side in (0, 1))
@@ -29,6 +29,16 @@ def scene(way: Way) -> str:
         f'{_vehicle(*way.parent)}<rect class="parent" {rect(way.parent)}/><rect class="target" {rect(way.target)}/>'
         f'<rect class="start" {rect(way.baseline[0])}/>{_way(way.baseline, "baseline")}{_way(way.icr, "icr")}</svg>'
     )
+
+
+def shown(boxes: Sequence[Sequence[float]]) -> int:
+    """The place on a way at which the page shows the box at first: a quarter of it, where the two losses differ most.
+
+    Example:
+        >>> shown([(0, 0, 1, 1)] * 401)
+        100
+    """
+    return (len(boxes) - 1) // 4
 
 
 def rect(box: Sequence[float]) -> str:
@@ -45,7 +55,7 @@ def rect(box: Sequence[float]) -> str:
 def _way(boxes: Sequence[Sequence[float]], style: str) -> str:
     line = "M" + "L".join(f"{(x1 + x2) / 2:.1f} {(y1 + y2) / 2:.1f}" for x1, y1, x2, y2 in boxes)
     ghosts = "".join(f'<rect class="ghost {style}" {rect(boxes[at])}/>' for at in STATIONS if at < len(boxes) - 1)
-    now = f'<rect class="now {style}" id="way-{style}" {rect(boxes[-1])}/>'
+    now = f'<rect class="now {style}" id="way-{style}" {rect(boxes[shown(boxes)])}/>'
     return f'{ghosts}<path class="centre {style}" d="{line}"/>{now}'
 
 

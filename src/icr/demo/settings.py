@@ -29,7 +29,7 @@ SCHEDULE = {
     "warmup_epochs": 1.0,
     "warmup_bias_lr": 0.01,
     # By default Ultralytics gathers gradients over 64 pictures for an update: too few updates in so short a training.
-    "nbs": 16,
+    "nbs": 8,
     "mosaic": 0.0,
     "close_mosaic": 0,
     "scale": 0.2,
@@ -56,11 +56,11 @@ class DemoSettings:
     counts: dict[str, int] = field(default_factory=lambda: {"train": 480, "val": 60, "test": 120})
     imgsz: int = 192
     epochs: int = 10
-    batch: int = 16
+    batch: int = 8
     schedule: dict[str, Any] = field(default_factory=lambda: dict(SCHEDULE))
     pictures: int = 6
     resamples: int = 1000
-    starts: int = 2000
+    starts: int = 1000
 
     def record(self) -> dict[str, Any]:
         """What must be the same for a killed demo to go on."""
@@ -75,14 +75,15 @@ class DemoSettings:
             seeds: how many.
         """
         shared = {key: value for key, value in self.schedule.items() if key != "save_period"}
-        options = " ".join(f"--set {shlex.quote(f'{key}={_yaml(value)}')}" for key, value in shared.items())
+        options = [f"--set {shlex.quote(f'{key}={_yaml(value)}')}" for key, value in shared.items()]
+        rows = [" ".join(options[first : first + 4]) for first in range(0, len(options), 4)]
         lines = [f"for seed in {' '.join(str(seed) for seed in range(seeds))}; do"]
         for name, extra in (("baseline", "--no-icr "), ("icr", "")):
             lines.append(
                 f"  icr train {shlex.quote(str(data))} --model {shlex.quote(str(network))} {extra}--seed $seed \\\n"
                 f"    --imgsz {self.imgsz} --epochs {self.epochs} --batch {self.batch} --device cpu \\\n"
-                f"    {options} \\\n"
-                f"    --out {shlex.quote(str(out))}/{name}-seed$seed"
+                + "".join(f"    {row} \\\n" for row in rows)
+                + f"    --out {shlex.quote(str(out))}/{name}-seed$seed"
             )
         return "\n".join([*lines, "done"])
 
