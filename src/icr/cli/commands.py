@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from icr.cli import data, demo, doctor, evaluate, predict, relations, show, synth, train
+from icr.cli import bench, compare, data, demo, doctor, evaluate, predict, relations, show, synth, train
 from icr.cli.output import answer, say
 from icr.errors import InputError
 from icr.version import __version__
@@ -37,6 +37,8 @@ app.command("train")(train.train)
 app.command("doctor")(doctor.doctor)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("compare")(compare.compare)
+app.add_typer(bench.app)
 app.add_typer(data.app)
 data.app.command("relations")(relations.relations)
 data.app.command("show")(show.show)
@@ -59,6 +61,9 @@ def run(args: Sequence[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return DONE
+    except OSError as error:
+        say(f"icr: {error}")
+        return BAD_INPUT
     if status == 130:
         say("icr: interrupted; finished work is kept")
         return INTERRUPTED

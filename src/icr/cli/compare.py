@@ -1,0 +1,81 @@
+"""`icr compare`: several seeds with the ICR loss and without, and a verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from icr.errors import InputError
+
+
+def compare(
+    data: Annotated[Path, typer.Argument(help="A data.yaml, a COCO JSON, or a folder in a known format.")],
+    model: Annotated[str, typer.Option(help="A detector's name (yolo11n), or a .pt or .yaml file.")],
+    seeds: Annotated[int, typer.Option(help="Seeds; each is one run without ICR and one with it.")] = 5,
+    first_seed: Annotated[int, typer.Option(help="The first of them; the others follow.")] = 0,
+    relation: Annotated[
+        list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")
+    ] = None,
+    base: Annotated[str, typer.Option(help="The IoU-family loss of both arms.")] = "ciou",
+    weight: Annotated[float | None, typer.Option(help="λ of the ICR loss; 2.5 unless the data says otherwise.")] = None,
+    form: Annotated[str, typer.Option(help="product, sum, step or power.")] = "product",
+    out: Annotated[Path | None, typer.Option(help="Folder of all runs. Default: runs/DATA-MODEL-compare.")] = None,
+    imgsz: Annotated[int, typer.Option(help="Side of the square input, pixels.")] = 640,
+    epochs: Annotated[int, typer.Option(help="Passes over the training pictures.")] = 100,
+    batch: Annotated[int, typer.Option(help="Pictures a step.")] = 16,
+    device: Annotated[str | None, typer.Option(help="cpu, 0 or 0,1; the first GPU if there is one.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that load pictures.")] = 2,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, passed to the engine; may be repeated.")
+    ] = None,
+    resamples: Annotated[int, typer.Option(help="Draws of the test pictures behind the intervals.")] = 1000,
+    json: Annotated[bool, typer.Option("--json", help="Print the comparison as one JSON object.")] = False,
+) -> None:
+    """Train on several seeds without ICR and with it, and say whether it helped, how sure that is, and what is lacking.
+
+    The same command goes on where it was stopped; more --seeds add to what is there. Ends with 1 if a run failed.
+
+    Example: icr compare plates/data.yaml --relation plate:vehicle --model yolo11n --epochs 100 --seeds 5
+    """
+    for name, value, least in (("seeds", seeds, 1), ("first-seed", first_seed, 0), ("resamples", resamples, 2)):
+        if value < least:
+            raise InputError(f"--{name} {value}: expected a whole number of at least {least}")
+    from icr import detectors
+    from icr.cli.output import answer, answer_json, chatter_on_stderr, say
+    from icr.cli.train import read_overrides
+    from icr.comparing.seeds import COMPARISON, TABLE, compare_seeds, default_out
+
+    folder = out or default_out(data, model)
+    with chatter_on_stderr():
+        outcome = compare_seeds(
+            data,
+            model=model,
+            seeds=range(first_seed, first_seed + seeds),
+            out=folder,
+            relation=relation or (),
+            weight=weight,
+            resamples=resamples,
+            say=say,
+            base=base,
+            form=form,
+            imgsz=imgsz,
+            epochs=epochs,
+            batch=batch,
+            device=device or detectors.first_device(),
+            workers=workers,
+            overrides=read_overrides(set_ or []),
+        )
+    for run, error in outcome.failures:
+        say(f"failed: {run}: {error}")
+    if outcome.comparison is None:
+        say("no seed has both its runs, so nothing can be compared; the same command tries the failed ones again")
+    if json:
+        answer_json(outcome.record)
+    elif outcome.comparison is not None:
+        answer(outcome.comparison.as_table())
+    if outcome.comparison is not None:
+        say(f"all runs, {COMPARISON} and {TABLE} are in {folder}")
+    if outcome.failures:
+        raise typer.Exit(1)
