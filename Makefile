@@ -32,7 +32,7 @@ test-core:
 	rm -rf $(CORE)
 	$(PYTHON) -m venv $(CORE)
 	$(CORE)/bin/python -m pip install -q .
-	$(CORE)/bin/python tests/core_install.py
+	$(CORE)/bin/python .ci/core_install.py
 	$(CORE)/bin/python -m pip install -q '.[cli,test]'
 	OMP_NUM_THREADS=1 $(CORE)/bin/python -m pytest -n 2 --dist loadfile tests
 

@@ -41,7 +41,7 @@ def test_help_does_not_load_torch_or_anything_heavy() -> None:
         "    for command in (['--help'], ['train', '--help'], ['data', 'check', '--help'], ['predict', '--help']):\n"
         "        assert run(command) == 0"
     )
-    assert not loaded_after(code) & {*HEAVY, "torch", "numpy", "pydantic"}
+    assert not loaded_after(code) & {*HEAVY, "torch", "numpy"}
 
 
 def test_every_public_name_resolves() -> None:

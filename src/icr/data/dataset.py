@@ -48,7 +48,7 @@ class Sample:
 
     Attributes:
         image: absolute path of the picture file.
-        width, height: size in pixels of the picture as stored (0 where it could not be read).
+        width, height: size in pixels of the picture as shown, EXIF orientation applied (0 where it could not be read).
         boxes: float64 (N, 4), xyxy, pixels of the original picture.
         labels: int64 (N,), index into `Dataset.names`.
         parents: int64 (N,), index of each box's parent in this sample, or `NO_PARENT`, or `UNSTATED`.
