@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from miniature import MINIATURE
 
 from icr.cli.commands import run as icr
 from icr.demo import run as demo
+from icr.demo.progress import Progress, chatter_into
 from icr.demo.settings import DemoSettings
 from icr.errors import InputError
 
@@ -93,7 +95,7 @@ def test_finished_demo_is_not_trained_again(killed_and_resumed: Path, capfd: pyt
     assert weights.stat().st_mtime_ns == before
     out, err = capfd.readouterr()
     assert out == ""  # the answer is for the command to print
-    assert [line[:5] for line in err.splitlines()] == ["[1/5]", "[2/5]", "[3/5]", "[4/5]", "[5/5]"]
+    assert [line[:5] for line in err.splitlines()[1:]] == ["[1/5]", "[2/5]", "[3/5]", "[4/5]", "[5/5]"]
     told = json.loads(json.dumps(outcome.as_json(), allow_nan=False))
     assert {"plate.AP50", "vehicle.AP50", "pairs.recall"} <= {row["key"] for row in told["rows"]}
     assert Path(told["report"]).is_file()
@@ -125,3 +127,56 @@ def test_commands_of_the_page_are_ones_that_icr_train_takes(tmp_path: Path, caps
     assert icr(["train", "--help"]) == 0
     known = capsys.readouterr().out
     assert {word for word in re.findall(r"--[a-z-]+", text) if word not in known} <= {"--no-icr"}
+
+
+def test_command_ends_with_the_table_the_page_and_the_next_command(
+    killed_and_resumed: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo, "DemoSettings", lambda: MINIATURE)
+    assert icr(["demo", "--out", str(killed_and_resumed)]) == 0
+    out, _ = capfd.readouterr()
+    assert out.splitlines()[0].split() == ["without", "ICR", "with", "ICR", "difference"]
+    assert out.splitlines()[-2] == f"report: {(killed_and_resumed / 'report.html').resolve().as_uri()}"
+    assert out.splitlines()[-1].endswith("icr train DATA --relation child:parent --model yolo11n")
+    assert "proves nothing" in out
+    assert icr(["demo", "--out", str(killed_and_resumed), "--json"]) == 0
+    told = json.loads(capfd.readouterr().out)
+    assert Path(told["report"]) == killed_and_resumed / "report.html"
+    assert icr(["demo", "--out", str(killed_and_resumed), "--seed", "3"]) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and len(err.splitlines()) == 1 and "seed was 0 and is now 3" in err
+
+
+def test_chatter_goes_into_the_log_and_the_stream_stays_with_the_person(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.txt"
+    with chatter_into(log) as stream:
+        os.write(1, b"by C\n")
+        os.write(2, b"warning\n")
+        print("to the person", file=stream, flush=True)
+    os.write(1, b"after\n")
+    assert log.read_text() == "by C\nwarning\n"
+    out, err = capfd.readouterr()
+    assert (out, err) == ("after\n", "to the person\n")
+
+
+def test_progress_guesses_the_time_left_from_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("icr.demo.progress.time.monotonic", lambda: now[0])
+    stream = io.StringIO()
+    progress = Progress({"data": 10.0, "first": 50.0, "second": 50.0}, stream)
+    progress.begin("data")
+    now[0] += 20.0
+    progress.begin("first")
+    now[0] += 50.0
+    progress.update(1, 2, "epoch 1 of 2")
+    progress.skip("second", "already done")
+    progress.close()
+    # 70 s for 35 of the 110 nominal seconds: 75 are left, at twice the nominal pace.
+    assert stream.getvalue().splitlines() == [
+        "[1/3] data",
+        "[2/3] first",
+        "[2/3] first: epoch 1 of 2, about 2 min left in all",
+        "[3/3] second: already done",
+    ]

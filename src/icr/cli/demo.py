@@ -21,11 +21,10 @@ def demo(
 
     Example: icr demo --out icr-demo
     """
-    from icr.cli.output import answer, answer_json, say
+    from icr.cli.output import answer, answer_json
     from icr.demo.report import as_table
-    from icr.demo.run import LOG, OWN, run
+    from icr.demo.run import OWN, run
 
-    say(f"everything goes to {out}; the trainings' own words to {out / LOG}")
     outcome = run(out, seed=seed)
     if json:
         answer_json(outcome.as_json())

@@ -78,6 +78,7 @@ def run(out: Path, *, seed: int = 0, settings: DemoSettings | None = None) -> Ou
     settings = settings or DemoSettings()
     record = _open(out, seed, settings)
     with chatter_into(out / LOG) as stream:
+        print(f"everything goes to {out}, the trainings' own words to {out / LOG}", file=stream, flush=True)
         progress = Progress(_NOMINAL, stream)
         try:
             return _steps(out, seed, settings, record, progress)
