@@ -127,7 +127,7 @@ class Report:
         way: what the loss does to one box.
         facts: what was trained, on what, for how long; name and value.
         data: path of the generated data, as a command should name it.
-        again: commands that repeat the two trainings with other seeds, one per line.
+        again: the command that repeats the two trainings with several seeds and gives a verdict.
         own: the command for the reader's own pictures.
     """
 

@@ -284,6 +284,6 @@ def _look(out: Path, seed: int, settings: DemoSettings, record: dict[str, Any]) 
         curves=gather.curves(results["baseline"], results["icr"], by_epoch["baseline"], by_epoch["icr"]),
         way=gather.way(settings.starts),
         facts=facts(seed, settings, record["seconds"], gather.parameters(detectors["icr"])),
-        again=settings.commands(out / "data" / "data.yaml", out / NETWORK, out / "seeds"),
+        again=settings.compare_command(out / "data" / "data.yaml", out / NETWORK, out / "compare"),
         own=OWN,
     )

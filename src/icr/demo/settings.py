@@ -66,26 +66,24 @@ class DemoSettings:
         """What must be the same for a killed demo to go on."""
         return asdict(self)
 
-    def commands(self, data: Path, network: Path, out: Path, seeds: int = 5) -> str:
-        """The shell lines that train both ways with several seeds, as the demo trains with one.
+    def compare_command(self, data: Path, network: Path, out: Path, seeds: int = 5) -> str:
+        """The command that trains both ways as the demo does, with several seeds, and gives a verdict.
 
         Args:
-            data, network: as the commands should name them.
-            out: the folder for their runs.
+            data, network: as the command should name them.
+            out: the folder for its runs.
             seeds: how many.
         """
         shared = {key: value for key, value in self.schedule.items() if key != "save_period"}
         options = [f"--set {shlex.quote(f'{key}={_yaml(value)}')}" for key, value in shared.items()]
         rows = [" ".join(options[first : first + 4]) for first in range(0, len(options), 4)]
-        lines = [f"for seed in {' '.join(str(seed) for seed in range(seeds))}; do"]
-        for name, extra in (("baseline", "--no-icr "), ("icr", "")):
-            lines.append(
-                f"  icr train {shlex.quote(str(data))} --model {shlex.quote(str(network))} {extra}--seed $seed \\\n"
-                f"    --imgsz {self.imgsz} --epochs {self.epochs} --batch {self.batch} --device cpu \\\n"
-                + "".join(f"    {row} \\\n" for row in rows)
-                + f"    --out {shlex.quote(str(out))}/{name}-seed$seed"
-            )
-        return "\n".join([*lines, "done"])
+        lines = [
+            f"icr compare {shlex.quote(str(data))} --model {shlex.quote(str(network))} --seeds {seeds}",
+            f"--imgsz {self.imgsz} --epochs {self.epochs} --batch {self.batch} --device cpu",
+            *rows,
+            f"--out {shlex.quote(str(out))}",
+        ]
+        return " \\\n  ".join(lines)
 
 
 def _yaml(value: Any) -> str:
