@@ -48,15 +48,17 @@ class DetectionTrainer(StockTrainer):
             raise InputError(f"the task is {task!r}; the ICR loss trains plain box detectors (detect) only")
         self._box: BoxLoss | None = None
         super().__init__(cfg, overrides, _callbacks)
-        if self.icr.enabled and self.args.single_cls:
-            raise InputError(
-                "single_cls makes all classes one, so no relation is left; train without it, or without ICR"
-            )
 
     def get_dataset(self) -> dict[str, Any]:
         """Read `data.yaml`, and settle the relations before anything is built."""
         data: dict[str, Any] = super().get_dataset()
-        self._box = None if self.args.single_cls else self.icr.box_loss(data)
+        if self.icr.enabled and self.args.single_cls:
+            raise InputError(
+                "single_cls makes all classes one, so no relation is left; train without it or without ICR"
+            )
+        if self.icr.enabled and self.args.distill_model is not None:
+            raise InputError("distill_model and ICR do not go together yet; train without the one or the other")
+        self._box = self.icr.box_loss(data)
         return data
 
     def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
