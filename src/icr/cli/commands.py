@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from icr.cli import bench, compare, data, demo, doctor, evaluate, predict, relations, show, synth, train
+from icr.cli import bench, compare, data, demo, doctor, evaluate, predict, relations, show, stats, synth, train
 from icr.cli.output import answer, say
 from icr.errors import InputError
 from icr.version import __version__
@@ -42,6 +42,7 @@ app.add_typer(bench.app)
 app.add_typer(data.app)
 data.app.command("relations")(relations.relations)
 data.app.command("show")(show.show)
+data.app.command("stats")(stats.stats)
 data.app.command("synth")(synth.synth)
 
 

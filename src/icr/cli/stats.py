@@ -1,0 +1,64 @@
+"""`icr data stats`: the figures of one data set, or of several side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def stats(
+    data: Annotated[list[Path], typer.Argument(help="One or several of: a data.yaml, a COCO JSON, a folder.")],
+    relation: Annotated[
+        list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")
+    ] = None,
+    split: Annotated[list[str] | None, typer.Option(help="train, val or test; may be repeated. Default: all.")] = None,
+    paper: Annotated[bool, typer.Option("--paper", help="Print the rows of the paper's Table 1 beside.")] = False,
+    light: Annotated[
+        bool, typer.Option("--light", help="Tell day from night by brightness where the data does not say.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Draw histograms and maps into this folder; new, or empty.")] = None,
+    format: Annotated[str | None, typer.Option("--format", help="The format, where looking does not tell.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Count and measure the boxes and pairs of a data set, as the paper's Table 1 does; several stand side by side.
+
+    Example: icr data stats plates/data.yaml UFPR-ALPR --paper --out figures
+    """
+    from icr.cli.output import answer, answer_json, say
+    from icr.data import formats
+    from icr.data.check import relations_to_check
+    from icr.data.formats.folders import new_folder
+    from icr.data.formats.text import counted
+    from icr.data.stats import measure, paper_rows, report, table
+    from icr.errors import InputError
+
+    if out is not None and out.is_dir() and any(out.iterdir()):
+        raise InputError(f"{out} exists and is not empty; nothing is written over, give another folder")
+    measured = []
+    for each in data:
+        dataset = formats.read(each, format=format, splits=split)
+        errors = sum(finding.severity == "error" for finding in dataset.findings)
+        if errors:
+            entries = counted(errors, "faulty entry", "faulty entries")
+            say(f"{entries} of {each} not counted; icr data check names each")
+        chosen = relations_to_check(relation or (), dataset)
+        say(chosen.said.replace("pairs are not checked", f"{each}: pairs are not counted"))
+        measured.append(measure(dataset, chosen.relations, light=light))
+    if out is not None:
+        from icr.data.stats_pictures import draw
+        from icr.drawing import write_picture
+
+        with new_folder(out) as folder:
+            for name, picture in draw(measured).items():
+                write_picture(picture, folder / f"{name}.png")
+        say(f"drawn: {out}")
+    if json:
+        told = [each.as_json() for each in measured]
+        whole = told[0] if len(told) == 1 else {"sets": told}
+        answer_json({**whole, "paper": paper_rows()} if paper else whole)
+        return
+    answer("\n\n".join(report(each) for each in measured))
+    if paper or len(measured) > 1:
+        answer(f"\n{table(measured, paper=paper)}")

@@ -1,0 +1,329 @@
+"""The figures of a data set: those of the paper's Table 1 and section 2.2, for any set, and several side by side."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from icr.data.dataset import Dataset
+from icr.data.formats.text import counted
+from icr.data.light import lights
+from icr.data.pairs import children, pair
+from icr.relations import Relation, resolve
+
+Floats = npt.NDArray[np.float64]
+
+SMALL, MEDIUM = 32.0**2, 96.0**2
+"""COCO's bins in px²: small below the first, medium below the second, large from there on."""
+
+PERCENTILES = (0, 5, 50, 95, 100)
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Every box of one class.
+
+    Attributes:
+        areas: float64 (N,), px² of the original picture: width by height, whatever outline the box has.
+        shares: float64 (N,), the same as a share of the picture's area, 0..1; NaN where its size is unknown.
+        centres: float64 (N, 2), centres as shares of the picture's sides, 0..1; NaN where its size is unknown.
+    """
+
+    areas: Floats
+    shares: Floats
+    centres: Floats
+
+    def bins(self) -> dict[str, int]:
+        """Boxes by COCO's bins of area.
+
+        Example:
+            >>> areas = np.array([1023.0, 1024, 9215, 9216])
+            >>> Boxes(areas, areas, np.zeros((4, 2))).bins()
+            {'small': 1, 'medium': 2, 'large': 1}
+        """
+        small, medium = int((self.areas < SMALL).sum()), int((self.areas < MEDIUM).sum())
+        return {"small": small, "medium": medium - small, "large": len(self.areas) - medium}
+
+
+@dataclass(frozen=True)
+class Stats:
+    """The figures of one data set.
+
+    Attributes:
+        name: what to call it: its source.
+        format: the reader's name.
+        splits: pictures by split.
+        relations: what counts as child and parent.
+        boxes: by class name, in the order of the classes.
+        child_classes: the classes whose boxes are children.
+        children: children in each picture, int64 (pictures,).
+        child_areas: px² of every child.
+        child_sides: square root of every child's share of its picture, NaN where the picture's size is unknown.
+        resolutions: pictures by width and height.
+        light: pictures by ``day``, ``night`` and ``unknown``.
+        pairs, orphans, ambiguous: children with a parent, without one, and with two or more that hold them alike.
+    """
+
+    name: str
+    format: str
+    splits: dict[str, int]
+    relations: tuple[Relation, ...]
+    boxes: dict[str, Boxes]
+    child_classes: tuple[str, ...]
+    children: npt.NDArray[np.int64]
+    child_areas: Floats
+    child_sides: Floats
+    resolutions: Counter[tuple[int, int]]
+    light: Counter[str]
+    pairs: int
+    orphans: int
+    ambiguous: int
+
+    @property
+    def images(self) -> int:
+        """All pictures, those without a box too."""
+        return sum(self.splits.values())
+
+    @property
+    def smallest_child_area(self) -> float:
+        """The area of the smallest child in px², -1 when there is none."""
+        return float(self.child_areas.min()) if len(self.child_areas) else -1.0
+
+    @property
+    def per_image(self) -> tuple[int, float, int]:
+        """Least, mean and most children in a picture, pictures without one counted; -1 when nothing is a child."""
+        if not len(self.children) or not self.child_classes:
+            return -1, -1.0, -1
+        return int(self.children.min()), float(self.children.mean()), int(self.children.max())
+
+    @property
+    def size_range(self) -> float:
+        """How far children stand apart in distance: the side of a large child over that of a small one.
+
+        Sides are square roots of shares of the picture; large and small are the 95th and 5th percentile. -1 when there
+        is no child.
+        """
+        sides = self.child_sides[np.isfinite(self.child_sides) & (self.child_sides > 0)]
+        if not len(sides):
+            return -1.0
+        low, high = np.percentile(sides, (5, 95))
+        return float(high / low)
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures as JSON; -1 stands for what there is not."""
+        least, mean, most = self.per_image
+        return {
+            "source": self.name,
+            "format": self.format,
+            "images": self.images,
+            "splits": self.splits,
+            "objects": {name: len(each.areas) for name, each in self.boxes.items()},
+            "relations": [str(each) for each in self.relations],
+            "children": int(self.children.sum()),
+            "children_per_image": mean,
+            "children_per_image_min": least,
+            "children_per_image_max": most,
+            "smallest_child_area": self.smallest_child_area,
+            "child_size_range": self.size_range,
+            "bins": {name: each.bins() for name, each in self.boxes.items()},
+            "areas": {name: _percentiles(each.areas) for name, each in self.boxes.items()},
+            "image_shares": {name: _percentiles(each.shares) for name, each in self.boxes.items()},
+            "resolutions": [
+                {"width": width, "height": height, "images": number}
+                for (width, height), number in self.resolutions.most_common()
+            ],
+            "light": dict(self.light),
+            "pairs": self.pairs,
+            "orphans": self.orphans,
+            "ambiguous": self.ambiguous,
+        }
+
+
+def _percentiles(values: Floats) -> dict[str, float]:
+    names = ("least", "p5", "median", "p95", "most")
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return dict.fromkeys(names, -1.0)
+    return dict(zip(names, np.percentile(known, PERCENTILES).tolist(), strict=True))
+
+
+def measure(dataset: Dataset, relations: Sequence[Relation] = (), *, light: bool = False) -> Stats:
+    """Take the figures of a data set.
+
+    Without relations, the boxes of a set of one class count as children (of parents that are not labelled); in other
+    sets nothing is a child.
+
+    Args:
+        dataset: the data set as read.
+        relations: which classes are children of which.
+        light: tell day from night by brightness where the data does not say.
+
+    Raises:
+        InputError: a relation names a class that the set does not have.
+    """
+    resolved = resolve(relations, dataset.names)
+    samples = [sample for split in dataset.splits.values() for sample in split]
+    alone = not resolved and len(dataset.names) == 1
+    child_classes = [0] if alone else sorted({each.child for each in resolved})
+    labels = np.concatenate([np.zeros(0, np.int64), *(sample.labels for sample in samples)])
+    boxes = np.concatenate([np.zeros((0, 4)), *(sample.boxes for sample in samples)])
+    sides = np.array([(sample.width, sample.height) for sample in samples], np.float64).reshape(-1, 2)
+    sides[(sides <= 0).any(1)] = np.nan
+    sides = np.repeat(sides, [len(sample.labels) for sample in samples], axis=0)
+    # To a millionth of a px², so that 32 by 32 read from shares of the sides is not a hair below the edge of its bin.
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1).round(6)
+    shares = areas / sides.prod(1)
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 / sides
+    is_child = np.isin(labels, child_classes)
+    pairs = orphans = ambiguous = 0
+    for sample in samples if resolved else ():
+        pairing = pair(sample, resolved)
+        paired = pairing.parents >= 0
+        pairs += int(paired.sum())
+        orphans += int((children(sample, resolved) & ~paired).sum())
+        ambiguous += int(pairing.ambiguous.sum())
+    return Stats(
+        str(dataset.source),
+        dataset.format,
+        {split: len(each) for split, each in dataset.splits.items()},
+        tuple(relations),
+        {
+            name: Boxes(areas[labels == label], shares[labels == label], centres[labels == label])
+            for label, name in enumerate(dataset.names)
+        },
+        tuple(dataset.names[label] for label in child_classes),
+        np.array([int(np.isin(sample.labels, child_classes).sum()) for sample in samples], np.int64),
+        areas[is_child],
+        np.sqrt(shares[is_child]),
+        Counter((sample.width, sample.height) for sample in samples),
+        lights(dataset, measure=light),
+        pairs,
+        int(is_child.sum()) if alone else orphans,
+        ambiguous,
+    )
+
+
+def paper_rows() -> list[dict[str, Any]]:
+    """The rows of the paper's Table 1, numbers as numbers.
+
+    Example:
+        >>> [row["dataset"] for row in paper_rows()]
+        ['UFPR-ALPR', 'CRPD', 'LSV-LP (move to move)', 'SVMLP']
+    """
+    text = (files("icr") / "paper" / "table1.csv").read_text(encoding="utf-8")
+    return [{key: _number(value) for key, value in row.items()} for row in csv.DictReader(text.splitlines())]
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def table(stats: Sequence[Stats], *, paper: bool = False) -> str:
+    """The sets side by side, a row each, as the paper's Table 1 prints them; with `paper`, its own rows below.
+
+    Where the paper says that distances are narrow or wide, a measured set has its `Stats.size_range`.
+    """
+    head = ("data set", "children", "images", "an image", "mean", "smallest px²", "resolutions", "distances", "light")
+    rows = [_row(each) for each in stats]
+    rows += [_paper_row(each) for each in paper_rows()] if paper else []
+    return _columns([head, *rows], left=(0, 6, 7, 8))
+
+
+def _row(stats: Stats) -> tuple[str, ...]:
+    least, mean, most = stats.per_image
+    known = bool(stats.child_classes)
+    return (
+        stats.name,
+        f"{int(stats.children.sum()):,}" if known else "–",
+        f"{stats.images:,}",
+        f"{least}–{most}" if known else "–",
+        f"{mean:.2f}" if known else "–",
+        f"{stats.smallest_child_area:,.0f}" if len(stats.child_areas) else "–",
+        "one" if len(stats.resolutions) == 1 else f"{len(stats.resolutions):,}",
+        f"sides ×{stats.size_range:.1f}" if len(stats.child_areas) else "–",
+        _light(stats.light),
+    )
+
+
+def _light(light: Counter[str]) -> str:
+    there = [each for each in ("day", "night") if light[each]]
+    return " and ".join(there) if there else "unknown"
+
+
+def _paper_row(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        f"{row['dataset']} (paper)",
+        f"{row['plates']:,}",
+        f"{row['images']:,}",
+        f"{row['plates_per_image_min']}–{row['plates_per_image_max']}",
+        f"{row['plates_per_image_mean']:.2f}",
+        f"{row['smallest_plate_px2']:,}",
+        "varying" if row["varying_resolutions"] == "yes" else "one",
+        str(row["varying_distances"]),
+        str(row["light"]),
+    )
+
+
+def report(stats: Stats, *, shown: int = 6) -> str:
+    """The figures of one set as text.
+
+    Args:
+        stats: from `measure`.
+        shown: how many resolutions are listed.
+    """
+    splits = ", ".join(f"{split} {number:,}" for split, number in stats.splits.items())
+    lines = [f"{stats.name} ({stats.format})", f"  images     {stats.images:,}: {splits or 'none'}"]
+    if stats.child_classes:
+        least, mean, most = stats.per_image
+        names = ", ".join(stats.child_classes)
+        lines.append(
+            f"  children   {int(stats.children.sum()):,} ({names}): {least} to {most} an image, {mean:.2f} on average"
+        )
+    if len(stats.child_areas):
+        smallest = f"{stats.smallest_child_area:,.0f} px²; sides (95th over 5th percentile) ×{stats.size_range:.1f}"
+        lines.append(f"  smallest   {smallest}")
+    if stats.relations:
+        counts = f"{stats.pairs:,}, orphans {stats.orphans:,}, ambiguous {stats.ambiguous:,}"
+        lines.append(f"  pairs      {counts} ({', '.join(map(str, stats.relations))})")
+    listed = [f"{_size(size)} {number:,}" for size, number in stats.resolutions.most_common(shown)]
+    rest = len(stats.resolutions) - len(listed)
+    more = f"; {rest:,} more" if rest else ""
+    lines.append(f"  sizes      {counted(len(stats.resolutions), 'resolution')}: {', '.join(listed)}{more}")
+    lines.append(f"  light      {', '.join(f'{light} {number:,}' for light, number in stats.light.items()) or 'none'}")
+    head = ("class", "boxes", "small", "medium", "large", "least", "5 %", "median", "95 %", "most px²", "of image")
+    rows = [_class_row(name, each) for name, each in stats.boxes.items()]
+    return "\n".join([*lines, "", *(f"  {line}" for line in _columns([head, *rows], left=(0,)).splitlines())])
+
+
+def _size(size: tuple[int, int]) -> str:
+    return "unknown" if 0 in size else f"{size[0]}x{size[1]}"
+
+
+def _class_row(name: str, boxes: Boxes) -> tuple[str, ...]:
+    areas, share = _percentiles(boxes.areas), _percentiles(boxes.shares)["median"]
+    figures = [f"{value:,.0f}" if value >= 0 else "–" for value in areas.values()]
+    bins = [f"{number:,}" for number in boxes.bins().values()]
+    return (name, f"{len(boxes.areas):,}", *bins, *figures, f"{share:.3%}" if share >= 0 else "–")
+
+
+def _columns(rows: Sequence[Sequence[str]], *, left: Sequence[int]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            text.ljust(width) if place in left else text.rjust(width)
+            for place, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
