@@ -1,0 +1,80 @@
+"""The published sets turned into YOLO and COCO: nothing but what is said to be lost is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_sets import same_boxes
+from test_crpd import ROW, crpd
+from test_lsv_lp import FRAME, lsv
+from test_ufpr_alpr import NEW, OLD, ufpr
+from test_voc import CARPLATE, bndbox, thing, voc, xml
+
+from icr.data import formats
+from icr.data.formats.registry import recognised
+
+
+def make_ufpr(root: Path) -> Path:
+    tracks = {"training/track0001/track0001[01]": NEW, "testing/track0091/track0091[01]": OLD}
+    return ufpr(root / "UFPR-ALPR dataset", tracks)
+
+
+def make_crpd(root: Path) -> Path:
+    return crpd(root / "CRPD", {"CRPD_single/train/1": ROW, "CRPD_multi/train/1": f"{ROW}\n{ROW.replace('10', '40')}"})
+
+
+def make_lsv_lp(root: Path) -> Path:
+    frames = {f"train/move2move/{video}/frame1": FRAME for video in (1, 2)}
+    return lsv(root / "LSV-LP", frames, packed=True)
+
+
+def make_voc(root: Path) -> Path:
+    return voc(root / "VOC 2007", {"a": xml(thing("汽车", bndbox(10, 20, 70, 60), CARPLATE))})
+
+
+SETS = {"ufpr-alpr": make_ufpr, "crpd": make_crpd, "lsv-lp": make_lsv_lp, "voc": make_voc}
+
+
+@pytest.mark.parametrize("format", SETS)
+def test_each_is_recognised_as_itself_alone(format: str, tmp_path: Path) -> None:
+    root = SETS[format](tmp_path)
+    assert [each.name for each in recognised(root)] == [format]
+    if format != "crpd":  # its subsets are known by their folders' names
+        assert [each.name for each in recognised(tmp_path)] == [format]
+
+
+@pytest.mark.parametrize("to", ["yolo", "coco"])
+@pytest.mark.parametrize("format", SETS)
+def test_round_trip(format: str, to: str, tmp_path: Path) -> None:
+    made: Callable[[Path], Path] = SETS[format]
+    before = formats.read(made(tmp_path))
+    assert before.findings == []
+    lost = formats.write(before, tmp_path / "written", to)
+    after = formats.read(tmp_path / "written")
+    assert after.findings == []
+    assert after.names == before.names and after.relations == before.relations
+    assert after.splits.keys() == before.splits.keys()
+    for split, samples in before.splits.items():
+        for one, other in zip(samples, after.splits[split], strict=True):
+            same_boxes(one, other)
+            if to == "coco":
+                assert other.box_attributes == [
+                    {"area": pytest.approx(float(size)), "iscrowd": 0, **said}
+                    for size, said in zip(
+                        (one.boxes[:, 2:] - one.boxes[:, :2]).prod(1), one.box_attributes, strict=True
+                    )
+                ]
+                assert {**one.attributes, "image_id": other.attributes["image_id"]} == other.attributes
+    assert bool(lost) == (to == "yolo")
+
+
+@pytest.mark.parametrize("format", SETS)
+def test_reading_twice_gives_the_same(format: str, tmp_path: Path) -> None:
+    root = SETS[format](tmp_path)
+    one, other = formats.read(root), formats.read(root, format=format)
+    for split, samples in one.splits.items():
+        assert [each.image for each in samples] == [each.image for each in other.splits[split]]
+        for left, right in zip(samples, other.splits[split], strict=True):
+            same_boxes(left, right)
