@@ -169,7 +169,7 @@ def test_a_folder_of_other_settings_is_refused_before_anything_is_trained(data: 
 
 def test_another_base_is_compared_with_itself_at_weight_zero() -> None:
     plain, giou = cells([0], Path("out")), cells([0], Path("out"), "giou")
-    assert plain[0].settings == {"icr": False}
+    assert plain[0].settings == {"icr": False, "weight": None, "form": "product"}
     assert giou[0].settings == {"icr": True, "weight": 0.0, "form": "product"}
     assert giou[1].settings == {"icr": True}
 

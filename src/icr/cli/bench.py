@@ -14,7 +14,7 @@ app = typer.Typer(name="bench", help="What many runs show together.", no_args_is
 
 @app.command("compare")
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN_A RUN_B [RUN]…", help="Folders made by icr train.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN_A RUN_B", help="Folders made by icr train.")],
     data: Annotated[Path | None, typer.Option(help="The data set, if it is no longer where the runs say.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, or a GPU's index; the first GPU if there is one.")] = None,
     resamples: Annotated[int, typer.Option(help="Draws of the test pictures behind the intervals.")] = 1000,

@@ -11,7 +11,9 @@ from icr.errors import InputError
 
 
 def compare(
-    data: Annotated[Path, typer.Argument(help="A data.yaml, a COCO JSON, or a folder in a known format.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="A data.yaml, a COCO JSON, or a folder in a known format.")
+    ],
     model: Annotated[str, typer.Option(help="A detector's name (yolo11n), or a .pt or .yaml file.")],
     seeds: Annotated[int, typer.Option(help="Seeds; each is one run without ICR and one with it.")] = 5,
     first_seed: Annotated[int, typer.Option(help="The first of them; the others follow.")] = 0,

@@ -80,7 +80,8 @@ def cells(seeds: Sequence[int], out: Path, base: str = "ciou") -> list[Cell]:
         >>> [str(cell.folder) for cell in cells([0, 1], Path("runs/a"))]
         ['runs/a/seed0-baseline', 'runs/a/seed0-icr', 'runs/a/seed1-baseline', 'runs/a/seed1-icr']
     """
-    plain = {"icr": False} if base == "ciou" else {"icr": True, "weight": 0.0, "form": "product"}
+    # λ and form mean nothing to the plain loss; left as they are by default, they cannot make its runs look different.
+    plain = {"icr": base != "ciou", "weight": None if base == "ciou" else 0.0, "form": "product"}
     return [
         Cell(seed, arm, out / f"seed{seed}-{arm.lower()}", settings)
         for seed in seeds
@@ -97,7 +98,7 @@ def compare_seeds(
     relation: Sequence[str] = (),
     weight: float | None = None,
     resamples: int = 1000,
-    train: Callable[..., object] = training.train,
+    train: Callable[..., object] | None = None,
     say: Say = print,
     **settings: Any,
 ) -> Outcome:
@@ -115,7 +116,7 @@ def compare_seeds(
         relation: as given on the command line; empty means the data's own.
         weight: λ; None leaves each relation its own.
         resamples: how often the test pictures are drawn again.
-        train: trains one run (`icr.training.train`).
+        train: trains one run; None: `icr.training.train`.
         say: called with what a person should know.
         settings: further arguments of `train`.
 
@@ -135,7 +136,7 @@ def compare_seeds(
     planned = cells(seeds, out, settings.get("base", "ciou"))
     for cell in planned:
         _refuse_other_settings(cell, asked, chosen.relations, runs.fingerprint(dataset))
-    failures = _run(planned, data, asked, train, say)
+    failures = _run(planned, data, asked, train or training.train, say)
     failed = {folder for folder, _ in failures}
     complete = [
         (first.folder, second.folder)
