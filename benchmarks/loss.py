@@ -3,9 +3,9 @@
     python benchmarks/loss.py --out benchmarks/results/loss.json
 
 All contenders run in one process on the same boxes, in turn within each round, in an order that changes from round to
-round; the figures are each contender's fastest round, which a busy machine disturbs least, and their ratios; the medians
-are kept beside them in the JSON. Compiled contenders are compiled once, with dynamic shapes. A step counts as forward, sum and backward to
-the predicted boxes.
+round; the figures are each contender's fastest round, which a busy machine disturbs least, and their ratios. The
+medians are kept beside them in the JSON. Compiled contenders are compiled once, with dynamic shapes. A step counts as
+forward, sum and backward to the predicted boxes.
 """
 
 from __future__ import annotations
