@@ -24,7 +24,7 @@ from icr.errors import InputError
 from icr.relations import Relation
 from icr.training import TrainSettings
 from icr.ultralytics import engine, trainer
-from icr.ultralytics.weights import read, start
+from icr.ultralytics.weights import checkpoint_of, read, start
 
 PLATE = (Relation("plate", "vehicle"),)
 FAST = {"optimizer": "AdamW", "plots": False, "nbs": 4, "warmup_epochs": 0}
@@ -69,6 +69,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, nets: SimpleNamespace) -> Simp
 def test_a_run_is_exactly_its_folder(run: SimpleNamespace) -> None:
     assert len(results(run.out)) == 2
     assert {each.name for each in (run.out / "weights").iterdir()} == {"best.pt", "last.pt"}
+    assert not (run.out / "cache").exists()
     assert list(run.cwd.iterdir()) == [], "something was left in the working folder"
     assert run.after == run.before, "something was written beside the user's pictures"
     assert {each.name for each in run.out.parent.iterdir()} == {"set", "cwd", "out"}
@@ -117,7 +118,7 @@ from icr.training import TrainSettings
 from icr.ultralytics import engine
 data, out, net, resume = sys.argv[1:]
 engine.train(TrainSettings(model=net, data_yaml=Path(data), relations=(Relation("plate", "vehicle"),), out=Path(out),
-    imgsz=96, epochs=40, batch=4, workers=0, form="sum", resume=resume == "resume",
+    imgsz=96, epochs=20, batch=4, workers=0, form="sum", resume=resume == "resume",
     overrides={"optimizer": "AdamW", "plots": False, "nbs": 4}))
 """
 
@@ -133,16 +134,35 @@ def test_a_run_killed_by_sigkill_goes_on(scenes: Path, nets: SimpleNamespace, tm
             time.sleep(0.05)
         job.send_signal(signal.SIGKILL)
     before = len(results(out))
-    assert 3 <= before < 40
+    assert 3 <= before < 20
     done = subprocess.run([*command, "resume"], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     rows = results(out)
-    assert [int(row["epoch"]) for row in rows] == list(range(1, 41))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 21))
     assert all(float(row["train/icr_pairs"]) > 0 for row in rows)
     assert read(out / "weights" / "best.pt").icr_record["form"] == "sum"
-    again = subprocess.run([*command, "resume"], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
-    assert again.returncode == 0 and "already been trained" in again.stdout + again.stderr
-    assert len(results(out)) == 40
+
+
+def test_a_finished_run_is_not_trained_again(run: SimpleNamespace, nets: SimpleNamespace) -> None:
+    before = contents(run.out)
+    engine.train(settings(run.data, run.out, nets.plain, resume=True))
+    assert contents(run.out) == before
+
+
+def test_a_run_killed_while_tidying_up_is_tidied_up(
+    scenes: Path, nets: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(self: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("icr.ultralytics.training.DetectionTrainer.final_eval", killed, raising=False)
+        with pytest.raises(KeyboardInterrupt):
+            engine.train(settings(scenes, tmp_path / "out", nets.plain))
+    last = tmp_path / "out" / "weights" / "last.pt"
+    assert checkpoint_of(last)["optimizer"] is not None
+    engine.train(settings(scenes, tmp_path / "out", nets.plain, resume=True))
+    assert checkpoint_of(last)["optimizer"] is None and len(results(tmp_path / "out")) == 2
 
 
 def test_resume_without_a_checkpoint_starts_anew(scenes: Path, nets: SimpleNamespace, tmp_path: Path) -> None:
@@ -173,6 +193,8 @@ def test_a_name_takes_the_weights_at_hand_and_says_so(
     monkeypatch.chdir(tmp_path)
     scratch = start("yolo11n")
     assert scratch.weights is None and scratch.model == "yolo11n.yaml" and "from scratch" in scratch.said
+    with pytest.raises(InputError, match="nothing is downloaded; --model yolo11n would start from scratch"):
+        start("yolo11n.pt")
     (tmp_path / "yolo11n.pt").write_bytes((trained("stock") / "weights" / "best.pt").read_bytes())
     at_hand = start("yolo11n")
     assert at_hand.weights is not None and "yolo11n.pt" in at_hand.said

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +72,7 @@ def train(settings: TrainSettings) -> None:
         if begin is not None and begin.weights is not None:
             run.model = run.get_model(cfg=begin.weights.yaml, weights=begin.weights)
         run.train()
+    shutil.rmtree(_cache(settings), ignore_errors=True)
 
 
 def _class(settings: TrainSettings) -> type[DetectionTrainer]:
@@ -79,8 +81,13 @@ def _class(settings: TrainSettings) -> type[DetectionTrainer]:
         form=settings.form,
         relations=settings.relations,
         enabled=settings.icr,
-        label_cache=settings.out.resolve() / "cache",
+        label_cache=_cache(settings),
     )
+
+
+def _cache(settings: TrainSettings) -> Path:
+    """Where the label cache stands while a run lasts, so that nothing is written beside the user's labels."""
+    return settings.out.resolve() / "cache"
 
 
 def _arguments(settings: TrainSettings) -> dict[str, Any]:

@@ -45,7 +45,14 @@ def start(model: str, pretrained: Any = True) -> Start:
     named = str(pretrained) if isinstance(pretrained, (str, Path)) else None
     plan: str | None = None
     given: Path | None = path
-    if path.suffix != ".pt" or not path.is_file():
+    if path.suffix == ".pt" and not path.is_file():
+        given = _at_hand(path.stem) if path.parent == Path() else None
+        if given is None:
+            raise InputError(
+                f"--model {model}: there is no such file, nor in {SETTINGS['weights_dir']}, and nothing is downloaded; "
+                f"--model {path.stem} would start from scratch"
+            )
+    elif path.suffix != ".pt":
         plan = _plan(path)
         given = None if path.suffix in _PLANS else _at_hand(path.name)
     source = Path(named) if named else (given if pretrained else None)
