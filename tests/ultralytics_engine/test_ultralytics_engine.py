@@ -179,7 +179,7 @@ def test_a_file_of_stock_ultralytics_is_fine_tuned(trained: Callable[..., Path],
     run = trainer()(
         overrides={"model": str(weights), "data": str(scenes), "imgsz": SIZE, "project": str(tmp_path), "name": "a"}
     )
-    first.append(run.get_model(cfg=begin.weights.yaml, weights=begin.weights).state_dict()["model.0.conv.weight"])
+    first.append(run.get_model(cfg=begin.plan, weights=begin.weights).state_dict()["model.0.conv.weight"])
     assert torch.equal(first[0], expected)
     engine.train(settings(scenes, tmp_path / "out", weights, epochs=1))
     assert float(results(tmp_path / "out")[0]["train/icr_pairs"]) > 0
@@ -199,6 +199,8 @@ def test_a_name_takes_the_weights_at_hand_and_says_so(
     at_hand = start("yolo11n")
     assert at_hand.weights is not None and "yolo11n.pt" in at_hand.said
     assert start("yolo11n", pretrained=False).weights is None
+    other = start("yolo12n", pretrained=str(tmp_path / "yolo11n.pt"))
+    assert other.plan == "yolo12n.yaml" and other.weights is not None
     assert start("yolo11n.yaml").weights is None
 
 

@@ -70,7 +70,7 @@ def train(settings: TrainSettings) -> None:
     with _without_downloads():
         run = _class(settings)(overrides={**asked, "data": str(settings.data_yaml.resolve())})
         if begin is not None and begin.weights is not None:
-            run.model = run.get_model(cfg=begin.weights.yaml, weights=begin.weights)
+            run.model = run.get_model(cfg=begin.plan, weights=begin.weights)
         run.train()
     shutil.rmtree(_cache(settings), ignore_errors=True)
 
@@ -226,14 +226,13 @@ def probe_step(
         }
         made = trainer(base=base, form=form, relations=relations, label_cache=Path(folder))
         run = made(overrides=overrides)
-        cfg = begin.weights.yaml if begin.weights is not None else begin.model
-        run.model = run.get_model(cfg=cfg, weights=begin.weights, verbose=False).to(run.device)
+        run.model = run.get_model(cfg=begin.plan, weights=begin.weights, verbose=False).to(run.device)
         run.set_model_attributes()
         dataset = run.build_dataset(run.data["train"], mode="train", batch=batch)
         most = sorted(range(len(dataset)), key=lambda i: -int((dataset.labels[i]["icr_parent"] >= 0).sum()))[:batch]
         collated = run.preprocess_batch(dataset.collate_fn([dataset[index] for index in most]))
         plain = trainer(enabled=False, label_cache=Path(folder))(overrides={**overrides, "name": "plain"})
-        other = plain.get_model(cfg=cfg, verbose=False).to(run.device)
+        other = plain.get_model(cfg=begin.plan, verbose=False).to(run.device)
         other.load_state_dict(run.model.state_dict())
         other.args = run.args
         if begin.weights is None:

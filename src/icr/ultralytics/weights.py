@@ -22,11 +22,13 @@ class Start:
 
     Attributes:
         model: for Ultralytics' `model` setting: a `.pt` or `.yaml` file.
+        plan: what to build: a `.yaml` file, or the plan that came with the weights.
         weights: the loaded model whose weights are taken over; None starts from scratch.
         said: a sentence for the person who trains.
     """
 
     model: str
+    plan: str | dict[str, Any]
     weights: DetectionModel | None
     said: str
 
@@ -57,14 +59,16 @@ def start(model: str, pretrained: Any = True) -> Start:
         given = None if path.suffix in _PLANS else _at_hand(path.name)
     source = Path(named) if named else (given if pretrained else None)
     if source:
-        return Start(str(source.resolve()), read(source), f"starting from the weights of {source}")
+        weights = read(source)
+        build = plan if named and plan else weights.yaml
+        return Start(str(source.resolve()), build, weights, f"starting from the weights of {source}")
     if plan is None:
         raise InputError(
             f"--model {model} with pretrained=False leaves nothing to start from; name a plan (.yaml) instead"
         )
     places = f"no {path.name}.pt in this folder or in {SETTINGS['weights_dir']}"
     why = "as its plan says" if path.suffix in _PLANS else places if pretrained else "pretrained=False"
-    return Start(plan, None, f"starting from scratch ({why})")
+    return Start(plan, plan, None, f"starting from scratch ({why})")
 
 
 def _plan(path: Path) -> str:
