@@ -89,6 +89,17 @@ def test_forty_null_claims_give_a_false_helps_in_at_most_five_percent_of_trials(
     assert helps.any(axis=1).mean() <= 0.05
 
 
+def test_satterthwaites_p_values_would_not_do_for_many_claims() -> None:
+    from scipy.special import stdtr
+
+    chance, trials, claims = np.random.default_rng(7), 400, 40
+    differences, covariance = simulate(chance, trials * claims, 3, 1.0, 0.2, 0.3)
+    found = estimate(differences, covariance, PICTURES)
+    p = 2 * stdtr(found.df, -np.abs(found.mean) / np.sqrt(found.seed_variance + found.image_variance))
+    helps = (holm(p.reshape(trials, claims)) <= FIXED.alpha) & (found.mean.reshape(trials, claims) > 0)
+    assert helps.any(axis=1).mean() > 0.15
+
+
 def test_words_of_null_claims_are_those_of_the_p_values() -> None:
     chance = np.random.default_rng(3)
     seen: dict[str, int] = {}
@@ -159,28 +170,28 @@ def scattered(*values: float, picture_sd: float = 0.0):
 
 
 CASES = {
-    "a clear gain": (Claim(0.4, scattered(0.05, 0.06, 0.055, 0.05)), "helps", "ruled out"),
-    "a clear loss": (Claim(0.4, scattered(-0.05, -0.06, -0.055, -0.05)), "hurts", "ruled out"),
-    "a small sure gain": (Claim(0.4, scattered(0.004, 0.005, 0.0045, 0.004)), "helps", "by less than 1 AP"),
+    "a clear gain": (Claim(0.4, scattered(0.05, 0.06, 0.055, 0.05)), "helps", "p = "),
+    "a clear loss": (Claim(0.4, scattered(-0.05, -0.06, -0.055, -0.05)), "hurts", "p = "),
+    "a small sure gain": (Claim(0.4, scattered(0.004, 0.005, 0.0045, 0.004)), "helps", "by less than 1 point"),
     "a parent within the margin": (
         Claim(0.4, scattered(-0.004, -0.005, -0.0045, -0.004), unharmed=True),
         "equivalent",
-        "1 AP or more is ruled out",
+        "1 point or more is ruled out",
     ),
-    "a parent surely worse": (Claim(0.95, scattered(-0.05, -0.06, -0.055), unharmed=True), "hurts", "ruled out"),
-    "nothing": (Claim(0.4, scattered(0.001, -0.001, 0.0, 0.0005)), "equivalent", "1 AP or more is ruled out"),
+    "a parent surely worse": (Claim(0.95, scattered(-0.05, -0.06, -0.055), unharmed=True), "hurts", "p = "),
+    "nothing": (Claim(0.4, scattered(0.001, -0.001, 0.0, 0.0005)), "equivalent", "1 point or more is ruled out"),
     "wide": (Claim(0.4, scattered(0.05, -0.06, 0.04, -0.02)), "cannot tell", "too few runs"),
     "wide by the pictures": (
         Claim(0.4, scattered(0.001, -0.001, 0.0, picture_sd=0.05)),
         "cannot tell",
         "too few runs and test pictures",
     ),
-    "leaning up": (Claim(0.4, scattered(0.03, 0.0, 0.02, 0.01)), "no difference shown", "a loss of 1 AP"),
-    "leaning down": (Claim(0.4, scattered(-0.03, 0.0, -0.02, -0.01)), "no difference shown", "a gain of 1 AP"),
+    "leaning up": (Claim(0.4, scattered(0.03, 0.0, 0.02, 0.01)), "no difference shown", "a loss of 1 point"),
+    "leaning down": (Claim(0.4, scattered(-0.03, 0.0, -0.02, -0.01)), "no difference shown", "a gain of 1 point"),
     "two pairs": (Claim(0.4, scattered(0.05, 0.06)), "cannot tell", "2 pairs of runs, and 3 are the least"),
     "one pair": (Claim(0.4, None), "cannot tell", "one pair of runs"),
-    "a weak baseline": (Claim(0.049, scattered(0.05, 0.06, 0.055)), "cannot tell", "at 4.9 AP, under 5 AP"),
-    "a baseline near perfection": (Claim(0.91, scattered(0.05, 0.06, 0.055)), "cannot tell", "over 90 AP"),
+    "a weak baseline": (Claim(0.049, scattered(0.05, 0.06, 0.055)), "cannot tell", "at 4.9 points, under 5"),
+    "a baseline near perfection": (Claim(0.91, scattered(0.05, 0.06, 0.055)), "cannot tell", "over 90"),
 }
 
 
@@ -318,3 +329,13 @@ def test_arms_of_different_length_are_refused(samples: list[Sample]) -> None:
     runs = measured(samples, 0.5, range(2))
     with pytest.raises(ValueError, match="2 runs against 1"):
         compare(runs, runs[:1], endpoints(NAMES, RELATION))
+
+
+def test_the_example_of_the_page_runs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "compare.md").read_text(encoding="utf-8")
+    code = page.rpartition("```python\n")[2].partition("```")[0]
+    *lines, last = code.rstrip().splitlines()
+    names: dict = {}
+    exec("\n".join(lines), names)
+    expression, _, said = last.partition("# ")
+    assert eval(expression, names) == said.strip("'")

@@ -133,7 +133,7 @@ class Comparison:
         """What was found, in one line, by the first primary endpoint."""
         row = self.rows[0]
         told = f"{self.arms[1]} against {self.arms[0]}, {row.endpoint.name}: {row.verdict.word}"
-        return f"{told}, {_difference(row)} AP points over {_counted(len(self.seeds), 'pair')} of runs"
+        return f"{told}, {_difference(row)} points over {_counted(len(self.seeds), 'pair')} of runs"
 
     def as_json(self) -> dict[str, Any]:
         """Everything as one object of plain numbers, texts, lists and None, ready for JSON."""
@@ -177,7 +177,7 @@ class Comparison:
         pairs = _counted(len(self.seeds), "pair")
         what = "pictures drawn again alone" if len(self.seeds) == 1 else "seeds and pictures"
         return (
-            f"{self.split}, {_counted(self.images, 'picture')}, {pairs} of runs, {self.evaluator}; AP points, "
+            f"{self.split}, {_counted(self.images, 'picture')}, {pairs} of runs, {self.evaluator}; points (0..100), "
             f"{self.arms[1]} − {self.arms[0]} [{LEVEL:.0%} interval: {what}]; * decides"
         )
 

@@ -1,6 +1,6 @@
 """From an estimated difference to a word, by rules that were fixed before anything was measured.
 
-Figures are ratios, 0..1; what is said to a person is in AP points, 0..100.
+Figures are ratios, 0..1; what is said to a person is in points, 0..100.
 """
 
 from __future__ import annotations
@@ -213,13 +213,12 @@ def _judge(claim: Claim, p: float | None, p_equivalent: float | None, claims: in
         counted = "one pair of runs" if pairs == 1 else f"{pairs} pairs of runs"
         reason = f"{counted}, and {rules.fewest_seeds} are the least from which anything is said"
         return Verdict(CANNOT_TELL, reason, p, p_equivalent, lacking)
+    stands = f"the baseline stands at {_points(claim.baseline)}"
     if claim.baseline < rules.floor:
-        reason = f"the baseline stands at {_points(claim.baseline)}, under {_points(rules.floor)}: too weak to show one"
+        reason = f"{stands}, under {100 * rules.floor:.3g}: too weak for a difference to show"
         return Verdict(CANNOT_TELL, f"{reason}; train longer, or a larger model", p, p_equivalent)
     if claim.baseline > rules.ceiling and not claim.unharmed:
-        reason = (
-            f"the baseline stands at {_points(claim.baseline)}, over {_points(rules.ceiling)}: hardly room above it"
-        )
+        reason = f"{stands}, over {100 * rules.ceiling:.3g}: hardly any room above it"
         return Verdict(CANNOT_TELL, f"{reason}; take harder pictures", p, p_equivalent)
     return _weigh(claim.unharmed, found, p, p_equivalent, claims, rules)
 
@@ -233,7 +232,7 @@ def _weigh(unharmed: bool, found: Estimate, p: float, p_equivalent: float, claim
     if different:
         word = HELPS if float(found.mean) > 0 else HURTS
         within = f", though by less than {margin}" if equivalent else ""
-        return Verdict(word, f"no difference at all is ruled out{within}", p, p_equivalent)
+        return Verdict(word, f"p = {p:.2g} without any difference, {corrected}{within}", p, p_equivalent)
     lacking = need(found, claims, rules)
     if low <= -rules.margin and high >= rules.margin:
         reason = f"too few runs: a gain of more than {margin} is as possible as a loss"
@@ -252,4 +251,5 @@ def _weigh(unharmed: bool, found: Estimate, p: float, p_equivalent: float, claim
 
 
 def _points(ratio: float) -> str:
-    return f"{100 * ratio:.3g} AP"
+    points = f"{100 * ratio:.3g}"
+    return f"{points} point{'' if points == '1' else 's'}"
