@@ -11,7 +11,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import cloudpickle
 import pytest
 import torch
 from tiny_scenes import results
@@ -142,6 +141,7 @@ def test_checkpoints_during_training_load_in_a_plain_ultralytics(
 
 def test_settings_travel_with_the_class_to_another_process(tmp_path: Path) -> None:
     """Ultralytics sends the trainer class by cloudpickle to the processes of a multi-GPU training."""
+    cloudpickle = pytest.importorskip("cloudpickle")
     made = trainer(base=lambda pred, target: (pred - target).abs().mean(-1), weight=1.25, form="sum", relations="a:b")
     file = tmp_path / "trainer.pkl"
     file.write_bytes(cloudpickle.dumps([made, DetectionTrainer]))
@@ -198,6 +198,7 @@ distributed.destroy_process_group()
 
 
 def test_two_processes_keep_the_loss_and_the_ids(tmp_path: Path, nets: SimpleNamespace, arguments: Arguments) -> None:
+    pytest.importorskip("cloudpickle")
     from ultralytics.utils.dist import ddp_cleanup, find_free_network_port, generate_ddp_file
 
     out = tmp_path / "run"
@@ -234,6 +235,7 @@ def test_a_multi_gpu_launch_leaves_the_run_folder(
     tmp_path: Path, nets: SimpleNamespace, arguments: Arguments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ultralytics removes the whole folder before it starts the processes; ours holds the run's record by then."""
+    pytest.importorskip("cloudpickle")
     out = tmp_path / "run"
     run = trainer()(overrides=arguments(out, model=str(nets.plain)))
     run.ddp, run.world_size = True, 2
