@@ -194,12 +194,12 @@ class Comparison:
         ]
 
     def _reasons(self) -> list[str]:
-        told = []
+        alike: dict[str, list[str]] = {}
         for row in self.rows:
             need = row.verdict.need
             settle = f"; to settle it: {need.told()}" if need else ""
-            told.append(f"{row.endpoint.name}: {row.verdict.reason}{settle}")
-        return told
+            alike.setdefault(f"{row.verdict.reason}{settle}", []).append(row.endpoint.name)
+        return [f"{', '.join(names)}: {reason}" for reason, names in alike.items()]
 
     def _footer(self) -> list[str]:
         return ["\n".join(self.remarks)] if self.remarks else []

@@ -232,6 +232,7 @@ def _weigh(unharmed: bool, found: Estimate, p: float, p_equivalent: float, claim
     if different:
         word = HELPS if float(found.mean) > 0 else HURTS
         within = f", though by less than {margin}" if equivalent else ""
+        corrected = f"corrected for {claims} claims" if claims > 1 else "for this one claim"
         return Verdict(word, f"p = {p:.2g} without any difference, {corrected}{within}", p, p_equivalent)
     lacking = need(found, claims, rules)
     if low <= -rules.margin and high >= rules.margin:
