@@ -378,3 +378,12 @@ def test_a_probe_shows_that_the_loss_acts(scenes: Path, nets: SimpleNamespace, n
     nothing = engine.probe_step(scenes, (Relation("plate", "vehicle", 0.0),), model=str(getattr(nets, net)), imgsz=SIZE)
     assert nothing.loss == nothing.loss_without and nothing.gradient_changed == 0 and nothing.factor == 1
     assert contents(scenes.parent) == before
+
+
+@pytest.mark.parametrize("name", ["yolov8n", "yolov9t", "yolov10n", "yolo11n", "yolo12n", "yolo26n"])
+def test_the_loss_acts_in_every_family(
+    scenes: Path, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    probe = engine.probe_step(scenes, PLATE, model=name, imgsz=SIZE, batch=2)
+    assert probe.pairs > 0 and probe.gradient_changed > 0 and probe.loss != probe.loss_without
