@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from icr.errors import InputError, nearest
@@ -355,7 +355,7 @@ class Evidence:
     recommended: bool
 
 
-MIN_CHILDREN, MIN_PICTURES, MIN_INSIDE, MAX_SIZE = 20, 5, 0.9, 0.5
+MIN_CHILDREN, MIN_PICTURES, MIN_INSIDE, MAX_SIZE = 20, 5, 0.9, 0.75
 _NULL_PICTURES, _NULL_ROUNDS = 400, 4
 
 
@@ -363,9 +363,10 @@ def discover(dataset: Dataset) -> list[Evidence]:
     """Weigh every ordered pair of classes as a possible relation, from the geometry of the boxes alone.
 
     A relation is recommended on good evidence: at least 20 children in 5 pictures, at least 90 % of them at least half
-    inside a parent, their median area at most half of the parent's, and clearly more inside than chance: with the
-    parents of other pictures in place of their own (positions relative to the picture), at least twice as many must be
-    left outside, and the difference must exceed three standard errors over the pictures.
+    inside a parent, their median area at most three quarters of the parent's, and clearly more inside than chance: with
+    the parents of other pictures in place of their own (positions relative to the picture), at least twice as many must
+    be left outside, and the difference must exceed three standard errors over the pictures. Of a chain, only the steps
+    are recommended: helmet in rider and rider in motorcycle, but not helmet in motorcycle, which follows from them.
 
     Returns:
         The pairs with at least one child inside, the recommended ones first, then by share inside, falling.
@@ -393,7 +394,20 @@ def discover(dataset: Dataset) -> list[Evidence]:
         )
         names = dataset.names
         found.append(Evidence(names[child], names[parent], totals[child], share, chance, size, recommended))
+    found = _without_shortcuts(found)
     return sorted(found, key=lambda each: (not each.recommended, -each.inside, each.child, each.parent))
+
+
+def _without_shortcuts(found: Sequence[Evidence]) -> list[Evidence]:
+    """Along a chain keep each class in the next one: a helmet in a rider, not in the motorcycle that holds both."""
+    direct = {(each.child, each.parent) for each in found if each.recommended}
+    between = {each for pair in direct for each in pair}
+    return [
+        replace(each, recommended=False)
+        if any((each.child, middle) in direct and (middle, each.parent) in direct for middle in between)
+        else each
+        for each in found
+    ]
 
 
 def _relative(sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:

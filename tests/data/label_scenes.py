@@ -43,7 +43,7 @@ def riders(seed: int, count: int = 40) -> Dataset:
     pictures = []
     for _ in range(count):
         motorcycles = scattered(random, int(random.integers(1, 4)), 0.1, 0.3)
-        people = within(random, motorcycles, 0.3, 0.45)
+        people = within(random, motorcycles, 0.5, 0.75)
         trees = scattered(random, int(random.integers(0, 3)), 0.02, 0.2)
         pictures.append([within(random, people, 0.05, 0.12), people, motorcycles, trees])
     return dataset(["helmet", "rider", "motorcycle", "tree"], pictures)

@@ -38,7 +38,7 @@ def spoil(data: bytes, draw: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize("format", SETS)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1, 16])
 def test_spoilt_at_random(format: str, seed: int, tmp_path: Path) -> None:
     draw = random.Random(f"{format}{seed}")
     sound = SETS[format](tmp_path / "sound")

@@ -223,7 +223,8 @@ def _load_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(member) as file:
             data = file.read(LARGEST_LABEL + 1)  # what a header claims need not be what comes
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError) as error:
+    # ValueError: the name in the member's own header is no text.
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError, ValueError) as error:
         raise _UnreadableError(f"cannot be unpacked: {error}") from None
     if len(data) > LARGEST_LABEL:
         raise _UnreadableError(f"unpacks to more than {LARGEST_LABEL:,} bytes, too much for the labels of one frame")
