@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-
 _ALIKE = 0.5
 """The least likeness, 0..1, at which a known name is suggested."""
 
