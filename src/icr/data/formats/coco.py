@@ -14,6 +14,7 @@ from icr.data.dataset import Dataset, Finding, Sample
 from icr.data.findings import found
 from icr.data.formats.boxes import cut_circles, usable
 from icr.data.formats.coco_annotations import Box, CocoFile, find_parents, is_whole, read_annotations
+from icr.data.formats.coco_parts import add_parts
 from icr.data.formats.coco_write import write
 from icr.data.formats.registry import Format, register
 from icr.data.formats.text import counted, is_text, read_settings_text, shown
@@ -67,6 +68,7 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
         if not samples:
             findings.append(found("split.empty", file.path, f"{split} has no usable picture"))
         dataset.splits[split] = samples
+    add_parts(dataset)
     return dataset
 
 
