@@ -80,6 +80,17 @@ def test_without_a_relation_boxes_are_counted_alone(tmp_path: Path, capsys: pyte
     assert "pairs are not counted" in said.err
 
 
+def test_a_set_of_one_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    yaml = YAML.split("relations")[0].replace("[plate, car]", "[plate]")
+    root = yolo_set(tmp_path, {"a": [PLATE, PLATE.replace("0.5", "0.2")]}, yaml=yaml)
+    (root / "labels/val/v.txt").write_text(PLATE)
+    assert run(["data", "stats", str(root), "--json"]) == 0
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert told["children_per_image"] == 1.5 and (told["pairs"], told["orphans"]) == (0, 3)
+    assert "its boxes (plate) count as children" in said.err
+
+
 def test_splits_and_brightness(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = yolo_set(tmp_path)
     Image.new("RGB", (WIDTH, HEIGHT), (20, 20, 30)).save(root / "images/val/v.png")

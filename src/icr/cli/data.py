@@ -20,7 +20,7 @@ app = typer.Typer(name="data", help="Check, convert, look at and generate data s
 
 Data = Annotated[Path, typer.Argument(help="A data.yaml, a COCO JSON, or a folder in a known format.")]
 Relations = Annotated[list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")]
-Format = Annotated[str | None, typer.Option("--format", help="yolo or coco; found by looking if not given.")]
+Format = Annotated[str | None, typer.Option("--format", help="Such as yolo or crpd; found by looking if not given.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

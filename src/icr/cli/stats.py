@@ -44,7 +44,12 @@ def stats(
             entries = counted(errors, "faulty entry", "faulty entries")
             say(f"{entries} of {each} not counted; icr data check names each")
         chosen = relations_to_check(relation or (), dataset)
-        say(chosen.said.replace("pairs are not checked", f"{each}: pairs are not counted"))
+        if chosen.relations:
+            say(chosen.said)
+        elif len(dataset.names) == 1:
+            say(f"{each}: the set has one class, so its boxes ({dataset.names[0]}) count as children without parents")
+        else:
+            say(chosen.said.replace("pairs are not checked", "pairs are not counted"))
         measured.append(measure(dataset, chosen.relations, light=light))
     if out is not None:
         from icr.data.stats_pictures import draw
