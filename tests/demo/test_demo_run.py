@@ -163,15 +163,17 @@ def test_progress_guesses_the_time_left_from_what_is_done(monkeypatch: pytest.Mo
     progress = Progress({"data": 10.0, "first": 50.0, "second": 50.0}, stream)
     progress.begin("data")
     now[0] += 20.0
-    progress.begin("first")
-    now[0] += 50.0
+    progress.begin("first", share=0.5)
     progress.update(1, 2, "epoch 1 of 2")
+    now[0] += 24.0
+    progress.update(3, 4, "epoch 3 of 4")
     progress.skip("second", "already done")
     progress.close()
-    # 70 s for 35 of the 110 nominal seconds: 75 are left, at twice the nominal pace.
+    # 44 s for 10 and 12.5 nominal seconds, the half of "first" that was done before not counting; 62.5 are left.
     assert stream.getvalue().splitlines() == [
         "[1/3] data",
         "[2/3] first",
         "[2/3] first: epoch 1 of 2, about 2 min left in all",
+        "[2/3] first: epoch 3 of 4, about 2 min left in all",
         "[3/3] second: already done",
     ]

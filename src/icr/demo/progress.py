@@ -28,16 +28,21 @@ class Progress:
         self._stream = stream
         self._every = lines_every
         self._step = ""
-        self._share = 0.0
+        self._share = self._given = 0.0
         self._began = self._said = 0.0
         self._spent = self._spent_nominal = 0.0
         self._bar: Any = _bar(stream) if stream.isatty() else None
         self._task: Any = None
 
-    def begin(self, step: str) -> None:
-        """Enter a step; the one before is over."""
+    def begin(self, step: str, share: float = 0.0) -> None:
+        """Enter a step; the one before is over.
+
+        Args:
+            step: its name.
+            share: how much of it a run before has done already, 0..1; it tells nothing of the pace of this one.
+        """
         self._end()
-        self._step, self._share = step, 0.0
+        self._step, self._share, self._given = step, share, share
         self._began, self._said = time.monotonic(), 0.0
         if self._bar is not None:
             self._task = self._bar.add_task(self._title(), total=1.0, note="")
@@ -77,7 +82,7 @@ class Progress:
         nominal = self._nominal.get(self._step, 0.0)
         if nominal:
             self._spent += time.monotonic() - self._began
-            self._spent_nominal += nominal
+            self._spent_nominal += nominal * (1 - self._given)
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=1.0, note=f"{said(time.monotonic() - self._began)}")
             self._task = None
@@ -85,7 +90,7 @@ class Progress:
 
     def _left(self) -> float | None:
         here = self._nominal.get(self._step, 0.0)
-        known = self._spent_nominal + here * self._share
+        known = self._spent_nominal + here * (self._share - self._given)
         # The first moments of a demo (processes starting) say nothing of its pace.
         if known < _ENOUGH * sum(self._nominal.values()):
             return None

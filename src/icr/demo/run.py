@@ -127,7 +127,7 @@ def _steps(out: Path, seed: int, settings: DemoSettings, record: dict[str, Any],
             progress.skip(step, "already done")
             continue
         with _timed(out, record, name):
-            progress.begin(step)
+            progress.begin(step, max(0, _lines(out / name / "results.csv") - 1) / settings.epochs)
             _train(out, name, icr, seed, settings, progress)
     with _timed(out, record, "report"):
         progress.begin(_LOOK)
