@@ -8,7 +8,22 @@ from typing import Annotated
 
 import typer
 
-from icr.cli import bench, compare, data, demo, doctor, evaluate, predict, relations, show, stats, synth, train
+from icr.cli import (
+    bench,
+    compare,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    from_video,
+    pair,
+    predict,
+    relations,
+    show,
+    stats,
+    synth,
+    train,
+)
 from icr.cli.output import answer, say
 from icr.errors import InputError
 from icr.version import __version__
@@ -40,6 +55,8 @@ app.command("predict")(predict.predict)
 app.command("compare")(compare.compare)
 app.add_typer(bench.app)
 app.add_typer(data.app)
+data.app.command("pair")(pair.pair)
+data.app.command("from-video")(from_video.from_video)
 data.app.command("relations")(relations.relations)
 data.app.command("show")(show.show)
 data.app.command("stats")(stats.stats)

@@ -1,0 +1,126 @@
+"""`icr data pair`: pairs for a set that states none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def pair(
+    data: Annotated[Path, typer.Argument(help="A data.yaml, a COCO JSON, or a folder in a known format.")],
+    out: Annotated[Path, typer.Option(help="The folder of the copy with pairs; new, or empty.")],
+    relation: Annotated[
+        list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")
+    ] = None,
+    one_to_one: Annotated[
+        bool, typer.Option("--one-to-one", help="A parent holds one child at most; children are assigned together.")
+    ] = False,
+    decisions: Annotated[
+        Path | None, typer.Option(help="The list of ambiguous children, .csv or .yaml, with your decisions.")
+    ] = None,
+    guess: Annotated[
+        bool, typer.Option("--guess", help="Write the suggested parent where nobody has decided.")
+    ] = False,
+    list_: Annotated[
+        Path | None,
+        typer.Option("--list", help="Where ambiguous children are listed. Default: decisions.csv in --out."),
+    ] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Draw the ambiguous children, too: .jpg or .png.")] = None,
+    to: Annotated[str | None, typer.Option(help="yolo or coco. Default: as the data.")] = None,
+    images: Annotated[
+        str, typer.Option(help="copy, link, or reference: leave them where they are (COCO only).")
+    ] = "copy",
+    format: Annotated[
+        str | None, typer.Option("--format", help="The data's format; found by looking if not given.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Write a copy of a data set with its pairs, and list the children whose parent is not plain, for you to decide.
+
+    Pairs that the data states are kept. Fill in the list and pass it by --decisions, with the same DATA or the copy.
+
+    Example: icr data pair plates/data.yaml --relation plate:vehicle --one-to-one --out plates-paired --sheet doubts.jpg
+    """
+    from icr.cli.output import answer, answer_json, chatter_on_stderr, progress, say
+
+    with chatter_on_stderr():
+        from icr.data import decisions as lists
+        from icr.data import formats, pairing
+        from icr.data.copying import images_way, refuse_existing, refuse_filled, target_format
+        from icr.data.formats.text import counted
+        from icr.data.show import refuse_existing as refuse_new_picture
+        from icr.relations import choose, resolve
+
+        way = images_way(images)
+        refuse_filled(out)
+        if list_ is not None:
+            lists.kind_of(list_)
+            refuse_existing(list_, "--list")
+        if sheet is not None:
+            refuse_new_picture(sheet)
+        with progress("reading labels"):
+            dataset = formats.read(data, format=format)
+        target, why = target_format(dataset, to)
+        if why:
+            say(why)
+        chosen = choose(relation or [], dataset)
+        say(chosen.said)
+        dataset.relations = pairing.declared(dataset, chosen.relations)
+        relations = resolve(chosen.relations, dataset.names)
+        resolve(dataset.relations, dataset.names)
+        decided = lists.read(decisions, dataset, relations) if decisions else {}
+        children = [each.child for each in relations] if one_to_one else []
+        with progress("pairing") as report:
+            proposal = pairing.propose(
+                dataset, relations, one_to_one=children, decisions=decided, guess=guess, progress=report
+            )
+        with progress("writing"):
+            lost = formats.write(proposal.dataset, out, target, images=way)
+        for each in lost:
+            say(f"not held by {target}: {each}")
+        listed: Path | None = None
+        sheets: list[Path] = []
+        if proposal.doubts:
+            listed = list_ or out / "decisions.csv"
+            lists.write(proposal.doubts, dataset.names, listed)
+        if proposal.doubts and sheet is not None:
+            from icr.data import doubt_sheet
+
+            with progress("drawing") as report:
+                sheets, unreadable = doubt_sheet.write(proposal.doubts, dataset.names, sheet, progress=report)
+            for line in unreadable:
+                say(f"not drawn: {line}")
+        open_ = 0 if guess else len(proposal.doubts)
+        say(
+            f"{counted(proposal.pairs, 'pair')}, {counted(proposal.orphans, 'child', 'children')} without a parent; "
+            f"{proposal.kept} were stated by the data, {proposal.decided} decided by you"
+        )
+        if listed:
+            what = "written as suggested" if guess else "left unstated"
+            say(
+                f"{counted(len(proposal.doubts), 'ambiguous child', 'ambiguous children')}: {what}; "
+                f"decide in {listed}, then: icr data pair {data} --decisions {listed} --out NEW"
+            )
+    if json:
+        answer_json(
+            {
+                "out": str(out),
+                "format": target,
+                "images": {split: len(samples) for split, samples in dataset.splits.items()},
+                "relations": [str(each) for each in chosen.relations],
+                "one_to_one": one_to_one,
+                "pairs": proposal.pairs,
+                "orphans": proposal.orphans,
+                "ambiguous": len(proposal.doubts),
+                "undecided": open_,
+                "stated": proposal.kept,
+                "decided": proposal.decided,
+                "list": str(listed) if listed else None,
+                "sheets": [str(each) for each in sheets],
+                "not_held": list(lost),
+            }
+        )
+        return
+    answer(str(out))

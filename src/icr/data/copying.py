@@ -1,0 +1,70 @@
+"""What the commands that write an altered copy of a data set have in common."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from icr.data import formats
+from icr.data.dataset import Dataset
+from icr.data.formats import Images
+from icr.errors import InputError, nearest
+
+FALLBACK = "coco"
+"""What a set of a format that is only read is written as: the one that holds all that is known of a box."""
+
+
+def images_way(text: str) -> Images:
+    """Check the value of ``--images``.
+
+    Raises:
+        InputError: it is none of copy, link and reference.
+
+    Example:
+        >>> images_way("link")
+        'link'
+    """
+    for way in formats.IMAGES:
+        if way == text:
+            return way
+    raise InputError(f"--images {text}: expected {', '.join(formats.IMAGES)}{nearest(text, formats.IMAGES)}")
+
+
+def target_format(dataset: Dataset, to: str | None, fallback: str = FALLBACK) -> tuple[str, str]:
+    """The format to write a copy in, and a sentence to say when it is not the set's own though nobody chose another.
+
+    Raises:
+        InputError: `to` is no format that is written.
+    """
+    writable = formats.names(writable=True)
+    if to is not None:
+        if to not in writable:
+            raise InputError(f"--to {to}: expected {' or '.join(writable)}{nearest(to, writable)}")
+        return to, ""
+    if dataset.format in writable:
+        return dataset.format, ""
+    return fallback, f"{dataset.format} is only read, so the copy is {fallback}; --to chooses another"
+
+
+def refuse_filled(out: Path) -> None:
+    """Make sure, before long work, that a folder can be written.
+
+    Raises:
+        InputError: it is a file, or holds something.
+    """
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise InputError(f"{out} exists and is no folder; give --out a folder that does not exist yet")
+    if out.is_dir() and any(os.scandir(out)):
+        raise InputError(f"{out} exists and is not empty; nothing is written over, give another folder")
+
+
+def refuse_existing(file: Path, option: str) -> None:
+    """Make sure that a file is a new one in a folder that is there.
+
+    Raises:
+        InputError: something of that name is there already, or its folder is not.
+    """
+    if file.exists():
+        raise InputError(f"{option} {file} exists already and nothing is written over; choose another name")
+    if not file.parent.is_dir():
+        raise InputError(f"{option} {file}: there is no folder {file.parent} to write it in; make it first")
