@@ -119,18 +119,13 @@ def train(
         InputError: the data, the relation, the model or a setting cannot be used.
     """
     from icr.data.formats import read
-    from icr.relations import choose, resolve
 
     detector = find(model)
     _check_settings(weight=weight, **settings)
+    icr = settings.get("icr", True)
     dataset = read(data)
     _require_pictures(dataset)
-    chosen = choose(relation, dataset)
-    if chosen.said:
-        say(chosen.said)
-    relations = tuple(chosen.relations if weight is None else (replace(r, weight=weight) for r in chosen.relations))
-    resolve(relations, dataset.names)
-    icr = settings.get("icr", True)
+    relations = _relations(relation, weight, dataset, icr, say)
     out = out or default_out(data, model, icr, settings.get("seed", 0))
     asked = TrainSettings(
         model=model, data_yaml=out / "data.yaml", relations=relations, out=out, resume=resume, **settings
@@ -176,6 +171,32 @@ def _require_pictures(dataset: Dataset) -> None:
                 f"{dataset.source}: the {split} split has no usable picture (splits found: {found}); "
                 f"training needs train and val; see icr data check {dataset.source}"
             )
+
+
+def _relations(
+    given: Sequence[str], weight: float | None, dataset: Dataset, icr: bool, say: Callable[[str], None]
+) -> tuple[Relation, ...]:
+    """The relations to train with; training without ICR does without one where none is known."""
+    from icr.data.pairs import pair
+    from icr.relations import choose, resolve
+
+    try:
+        chosen = choose(given, dataset)
+    except InputError as error:
+        if icr or given:
+            raise
+        say(f"no relation is known, so there will be no pair metrics ({error})")
+        return ()
+    if chosen.said:
+        say(chosen.said)
+    relations = tuple(r if weight is None else replace(r, weight=weight) for r in chosen.relations)
+    resolved = resolve(relations, dataset.names)
+    if icr and not any((pair(sample, resolved).parents >= 0).any() for sample in dataset.splits["train"]):
+        raise InputError(
+            f"{dataset.source}: not one child of {', '.join(map(str, relations))} in train has a parent, so the "
+            f"ICR loss could not act; is the relation the right way round? icr data relations {dataset.source} tells"
+        )
+    return relations
 
 
 def _open_run(settings: TrainSettings, dataset: Dataset, data: Path, say: Callable[[str], None]) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def test_killed_it_goes_on_with_the_same_loss_and_is_never_written_over(
         (["--set", "lr0"], "expected key=value"),
         (["--model", "yolo11n-seg"], "use one, such as yolo11n"),
         (["--model", "yolo11nn"], "did you mean 'yolo11n'?"),
-        (["--relation", "vehicle:plate"], "pair"),
+        (["--relation", "vehicle:plate"], "right way round"),
     ],
 )
 def test_bad_settings_are_one_line_and_leave_nothing_behind(
@@ -144,3 +144,15 @@ def test_bad_settings_are_one_line_and_leave_nothing_behind(
 def test_no_data_is_refused(net: Path, tmp_path: Path, capsys: Capture) -> None:
     assert commands.run(command(tmp_path / "nowhere", net, tmp_path / "run")) == commands.BAD_INPUT
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_without_icr_no_relation_is_needed(scenes: Path, net: Path, tmp_path: Path, capsys: Capture) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    text = (scenes / "data.yaml").read_text()
+    (bare / "data.yaml").write_text(f"path: {scenes}\ntrain: images/train\nval: images/val\nnames: [plate, thing]\n")
+    assert "relations" in text and "relations" not in (bare / "data.yaml").read_text()
+    args = command(bare, net, tmp_path / "run", "--no-icr", epochs=1)
+    assert commands.run(args) == commands.DONE
+    assert commands.run([*command(bare, net, tmp_path / "other"), "--relation", "thing:plate"]) == commands.BAD_INPUT
+    assert "right way round" in capsys.readouterr().err

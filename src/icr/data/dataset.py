@@ -24,8 +24,8 @@ Severity = Literal["error", "warning", "info"]
 class Finding:
     """One fault or remark about a data set.
 
-    Severity means: ``error``, the thing named cannot be used and training would lose or spoil it; ``warning``, it is used
-    but is probably not what was meant; ``info``, worth knowing.
+    Severity means: ``error``, the thing named cannot be used and training would lose or spoil it; ``warning``, it is
+    used but is probably not what was meant; ``info``, worth knowing.
 
     Attributes:
         id: stable dotted name, such as ``labels.out_of_range``.
