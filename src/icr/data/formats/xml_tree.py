@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
@@ -51,12 +50,6 @@ class Element:
         """The text of the first child of a tag, blanks off; empty when there is none."""
         child = self.first(tag)
         return child.text.strip() if child is not None else ""
-
-    def below(self) -> Iterator[Element]:
-        """Every element in this one, however deep, in the order of the document."""
-        for each in self.children:
-            yield each
-            yield from each.below()
 
 
 def parse(data: bytes) -> Element:
