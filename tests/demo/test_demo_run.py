@@ -85,6 +85,7 @@ def test_page_shows_what_the_runs_say(killed_and_resumed: Path) -> None:
             assert row and f'<td data-column="{style}"><b>{figure:.3f}</b>' in row[0]
     assert page.count("<image ") == MINIATURE.pictures
     assert "Mean containment R, with ICR" in parser.texts
+    assert any("not counting what a killed training had spent" in text for text in parser.texts)
     assert any("One seed on a toy proves nothing" in text for text in parser.texts)
 
 

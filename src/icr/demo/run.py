@@ -126,6 +126,8 @@ def _steps(out: Path, seed: int, settings: DemoSettings, record: dict[str, Any],
         if (out / name / _CURVE).is_file():
             progress.skip(step, "already done")
             continue
+        if (out / name / runs.RECORD).is_file():
+            record["resumed"] = True
         with _timed(out, record, name):
             progress.begin(step, max(0, _lines(out / name / "results.csv") - 1) / settings.epochs)
             _train(out, name, icr, seed, settings, progress)
@@ -283,7 +285,9 @@ def _look(out: Path, seed: int, settings: DemoSettings, record: dict[str, Any]) 
         picture_rule="They are spaced evenly over the test set, whatever the result.",
         curves=gather.curves(results["baseline"], results["icr"], by_epoch["baseline"], by_epoch["icr"]),
         way=gather.way(settings.starts),
-        facts=facts(seed, settings, record["seconds"], gather.parameters(detectors["icr"])),
+        facts=facts(
+            seed, settings, record["seconds"], gather.parameters(detectors["icr"]), record.get("resumed", False)
+        ),
         again=settings.compare_command(out / "data" / "data.yaml", out / NETWORK, out / "compare"),
         own=OWN,
     )
