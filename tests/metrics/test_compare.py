@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icr.data.dataset import Sample
+from icr.metrics.coco import Matches
 from icr.metrics.compare import Comparison, compare, endpoints, measure
-from icr.metrics.intervals import draws
+from icr.metrics.intervals import average_precision, draws
 from icr.metrics.paired import common_variance, estimate, holm, p_difference, p_equivalence
 from icr.metrics.verdict import FIXED, Claim, Rules, judge, need
 from icr.predictions import Predictions
@@ -58,6 +59,37 @@ def test_intervals_cover_what_they_say(scenario: str, rare: bool, seeds: int) ->
     found = estimate(differences, covariance, PICTURES)
     covered = float(((found.low <= 2.0) & (found.high >= 2.0)).mean())
     assert 0.925 <= covered <= 0.975
+
+
+def simulated_run(chance, difficulty: np.ndarray) -> Matches:
+    """Two objects a picture, found by its difficulty; false alarms of lower scores, everywhere alike."""
+    image = np.repeat(np.arange(len(difficulty)), 2)
+    found = chance.random(len(image)) < 1 / (1 + np.exp(-difficulty[image]))
+    alarm = chance.random(len(image)) < 0.4
+    scores = np.concatenate([chance.normal(1, 1, len(image))[found], chance.normal(0, 1, len(image))[alarm]])
+    order = np.argsort(-scores)
+    hit = np.concatenate([np.ones(found.sum(), bool), np.zeros(alarm.sum(), bool)])[order][None]
+    return Matches(np.concatenate([image[found], image[alarm]])[order], hit, ~hit, np.full(len(difficulty), 2))
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_intervals_of_real_average_precision_cover_nearly_as_much(seeds: int) -> None:
+    chance, pictures, estimates = np.random.default_rng(9), 40, []
+    weights = np.column_stack([np.ones(pictures), draws(pictures, 100)])
+    for _ in range(400):
+        hard, tilt = chance.normal(0, 1, (2, pictures))
+        before = [
+            average_precision(simulated_run(chance, hard + chance.normal(0, 0.3)), weights)[0] for _ in range(seeds)
+        ]
+        gained = hard + tilt + 0.5
+        after = [
+            average_precision(simulated_run(chance, gained + chance.normal(0, 0.3)), weights)[0] for _ in range(seeds)
+        ]
+        differences = np.array(after) - np.array(before)
+        estimates.append(estimate(differences[:, 0], np.cov(differences[:, 1:]), pictures))
+    true = np.mean([each.mean for each in estimates])
+    covered = np.mean([each.low <= true <= each.high for each in estimates])
+    assert 0.90 <= covered <= 0.98
 
 
 def test_plain_percentile_bootstrap_over_three_seeds_covers_far_less() -> None:
