@@ -159,6 +159,7 @@ def test_what_is_wrong_is_told_and_the_rest_is_read(value: Any, finding: str, bo
         (b"[]", "labels.structure", None),
         (b"[" * 50_000, "labels.structure", None),
         (b'{"2": ' + b"9" * 5000 + b"}", "labels.structure", None),
+        (b'{"2": {"licNumber": "\\ud800"}}', "labels.structure", None),
         (json.dumps(FRAME, ensure_ascii=False).encode("gbk"), "text.encoding", 1),
         (content(FRAME).decode().encode("utf-16"), "text.encoding", 1),
     ],
@@ -171,6 +172,11 @@ def test_what_is_no_label_file_is_told(
     assert [(each.id, each.line) for each in dataset.findings] == [(finding, line)]
     assert dataset.findings[0].file.endswith("7/frame1.json")
     assert [each.attributes["frame"] for each in dataset.splits["train"]] == [2]
+
+
+def test_escaped_characters_are_no_fault(tmp_path: Path) -> None:
+    dataset = one(tmp_path, json.dumps(FRAME).encode())
+    assert dataset.splits["train"][0].box_attributes[0]["text"] == "冀R-I7P09"
 
 
 def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:

@@ -78,3 +78,15 @@ def test_reading_twice_gives_the_same(format: str, tmp_path: Path) -> None:
         assert [each.image for each in samples] == [each.image for each in other.splits[split]]
         for left, right in zip(samples, other.splits[split], strict=True):
             same_boxes(left, right)
+
+
+def test_attributes_never_take_the_place_of_what_coco_needs(tmp_path: Path) -> None:
+    taken = "".join(f"<{key}>7</{key}>" for key in ("id", "bbox", "parent_id", "iscrowd", "category_id", "area"))
+    objects = thing("car", bndbox(10, 20, 70, 60), taken) + thing("car", bndbox(1, 2, 9, 9), taken)
+    before = formats.read(voc(tmp_path / "voc", {"a": xml(f"<file_name>b.jpg</file_name><id>7</id>{objects}")}))
+    formats.write(before, tmp_path / "coco", "coco")
+    after = formats.read(tmp_path / "coco")
+    assert after.findings == []
+    same_boxes(before.splits["train"][0], after.splits["train"][0])
+    assert after.splits["train"][0].box_attributes[0]["id_"] == "7"
+    assert after.splits["train"][0].attributes["file_name_"] == "b.jpg"

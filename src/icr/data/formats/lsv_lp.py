@@ -32,7 +32,7 @@ from icr.data.formats.objects import (
     sample_of,
 )
 from icr.data.formats.registry import Format, register
-from icr.data.formats.text import counted, shown
+from icr.data.formats.text import counted, is_text, shown
 from icr.data.formats.yolo_config import requested
 from icr.data.pictures import Header, is_picture
 from icr.errors import InputError, nearest
@@ -278,6 +278,10 @@ def parse(data: bytes, file: Path, findings: list[Finding]) -> dict[str, Any] | 
         return None
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits; nesting too deep
         findings.append(found("labels.structure", file, f"no readable JSON: {type(error).__name__}"))
+        return None
+    # Only an escape can spell half a character; looking for one first spares writing every file out again.
+    if b"\\u" in data and not is_text(json.dumps(content, ensure_ascii=False)):
+        findings.append(found("labels.structure", file, "holds half a character, an escape such as \\ud800 by itself"))
         return None
     if not isinstance(content, dict):
         what = type(content).__name__

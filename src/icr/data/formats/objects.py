@@ -20,6 +20,11 @@ from icr.data.pictures import Header, PictureError, header, is_picture
 
 Corners = tuple[float, float, float, float]
 
+_TAKEN = frozenset(
+    ("id", "image_id", "category_id", "bbox", "parent_id", "iscrowd", "area", "file_name", "width", "height")
+)
+"""Keys that mean something of their own in COCO JSON, so that no attribute may bear them."""
+
 
 @dataclass
 class Object:
@@ -90,11 +95,15 @@ def sample_of(
         parents,
         file,
         np.array([-1 if line is None else line for line in lines], np.int64) if any(lines) else np.zeros(0, np.int64),
-        attributes,
-        [each.attributes for each in kept] if any(each.attributes for each in kept) else [],
+        _named_apart(attributes),
+        [_named_apart(each.attributes) for each in kept] if any(each.attributes for each in kept) else [],
     )
     cut_circles(sample, named, findings)
     return sample
+
+
+def _named_apart(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {f"{key}_" if key in _TAKEN else key: value for key, value in attributes.items()}
 
 
 def _line(file: Path, each: Object) -> int | None:
