@@ -92,7 +92,7 @@ def _command_of(args: Sequence[str]) -> str:
     """The command words at the front of a command line, each followed by a blank."""
     words: list[str] = []
     for arg in args:
-        if arg.startswith("-") or len(words) == 2 or (words and words[0] != "data"):
+        if arg.startswith("-") or len(words) == 2 or (words and words[0] not in ("data", "bench")):
             break
         words.append(arg)
     return "".join(f"{word} " for word in words)
