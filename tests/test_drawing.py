@@ -165,10 +165,21 @@ class TestFiles:
 
     def test_a_file_that_is_none_or_no_picture_is_one_line(self, tmp_path: Path) -> None:
         (tmp_path / "text.jpg").write_text("hello")
-        for name, told in (("absent.jpg", "no such file"), ("text.jpg", "cannot be read as a picture")):
+        for name, told in (("absent.jpg", "no such file"), ("text.jpg", "not a known picture format")):
             with pytest.raises(InputError, match=told) as caught:
                 read_picture(tmp_path / name)
             assert "\n" not in str(caught.value) and name in str(caught.value)
+
+    def test_the_reason_is_the_same_where_ultralytics_has_replaced_the_function_that_opens(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def replaced(path: Path) -> Image.Image:
+            raise ModuleNotFoundError("No module named 'pi_heif'")
+
+        (tmp_path / "text.jpg").write_text("hello")
+        monkeypatch.setattr(Image, "open", replaced)
+        with pytest.raises(InputError, match=r"text.jpg: .*\(not a known picture format\)$"):
+            read_picture(tmp_path / "text.jpg")
 
     def test_written_whole_under_the_very_name(self, tmp_path: Path) -> None:
         write_picture(_grey(), tmp_path / "a.png")
@@ -185,9 +196,11 @@ class TestFiles:
 
 
 class TestSheets:
-    def test_cells_are_as_large_as_the_largest_picture(self) -> None:
+    def test_a_column_is_as_wide_as_the_widest_and_a_row_as_high_as_its_highest(self) -> None:
         sheet = contact_sheet([_grey(80, 60), _grey(40, 60), _grey(80, 30)], 2, gap=10)
-        assert sheet.shape == (10 + 60 + 10 + 60 + 10, 10 + 80 + 10 + 80 + 10, 3)
+        assert sheet.shape == (10 + 60 + 10 + 30 + 10, 10 + 80 + 10 + 80 + 10, 3)
+        # The low row begins right beneath the gap.
+        assert sheet[80, 50].tolist() == [GREY] * 3 and sheet[79, 50].tolist() != [GREY] * 3
         assert sheet[40, 50].tolist() == [GREY] * 3
         # The narrow one stands in the middle of its cell.
         assert sheet[40, 100 + 15].tolist() != [GREY] * 3 and sheet[40, 100 + 25].tolist() == [GREY] * 3

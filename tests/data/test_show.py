@@ -59,6 +59,20 @@ def test_the_seed_draws(tmp_path: Path) -> None:
     assert not np.array_equal(first.picture, other.picture)
 
 
+def test_a_row_is_no_higher_than_its_pictures(tmp_path: Path) -> None:
+    def of_size(width: int, height: int, name: str) -> Sample:
+        Image.new("RGB", (width, height)).save(tmp_path / name)
+        return Sample(tmp_path / name, width, height, np.array([PLATE]), np.array([0]), np.array([NO_PARENT]))
+
+    wide = [of_size(160, 90, f"{index}.png") for index in range(3)]
+    tall = sheet([of_size(120, 90, "tall.png")], NAMES, RELATIONS, title="t").picture
+    low = sheet(wide[:1], NAMES, RELATIONS, title="t").picture
+    # Both are fitted into a tile of 560 by 400.
+    assert len(tall) - len(low) == 400 - 560 * 90 // 160
+    mixed = sheet([*wide, of_size(120, 90, "tall.png")], NAMES, RELATIONS, title="t", columns=2).picture
+    assert len(mixed) < 2 * len(tall)
+
+
 def test_a_picture_that_cannot_be_read_makes_room_for_another(tmp_path: Path) -> None:
     samples = [_paired(tmp_path, f"{index}.png") for index in range(3)]
     samples[1].image.write_bytes(b"")

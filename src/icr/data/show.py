@@ -91,8 +91,12 @@ def sheet(
             break
     if not drawn:
         raise InputError(unreadable[0] if unreadable else "no picture has a box, so there is nothing to show")
-    height = max(len(picture) for picture, _ in drawn)
-    tiles = [_tile(picture, strip, height) for picture, strip in drawn]
+    columns = min(columns, len(drawn))
+    tiles: list[Picture] = []
+    for start in range(0, len(drawn), columns):
+        row = drawn[start : start + columns]
+        height = max(len(picture) for picture, _ in row)
+        tiles += [_tile(picture, strip, height) for picture, strip in row]
     pairs = sum(int((each.pairing.parents >= 0).sum()) for each in shown)
     orphans = sum(int(each.orphans.sum()) for each in shown)
     ambiguous = sum(int(each.pairing.ambiguous.sum()) for each in shown)
@@ -104,7 +108,6 @@ def sheet(
     lines.append(f"{told}; those with an orphan or an ambiguous child come first" if doubtful else told)
     used = sorted({int(label) for each in shown for label in each.sample.labels})
     classes = [(names[label], colour_of(label)) for label in used[:12]]
-    columns = min(columns, len(tiles))
     head = legend(title, lines, classes, bool(relations), columns * (max(tile.shape[1] for tile in tiles) + 14) + 14)
     return Sheet(
         contact_sheet(tiles, columns, captions=captions, header=head), len(tiles), pairs, orphans, ambiguous, unreadable
@@ -174,7 +177,7 @@ def _strip(picture: Picture, shown: _Shown, names: Sequence[str]) -> Picture:
 
 
 def _tile(drawn: Picture, strip: Picture, height: int) -> Picture:
-    """A picture above its strip, all tiles of a sheet of one height."""
+    """A picture above its strip, all tiles of a row of one height."""
     tile = np.full((height + GAP + len(strip), TILE_WIDTH, 3), PAPER, np.uint8)
     tile[height - len(drawn) : height, : drawn.shape[1]] = drawn
     tile[height + GAP :] = strip

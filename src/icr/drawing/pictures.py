@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from icr.errors import InputError
 
@@ -36,8 +36,17 @@ def read_picture(path: Path, stored_size: tuple[int, int] | None = None) -> Pict
         raise InputError(f"{path}: there is no such file; expected a picture") from None
     # Pillow's decoders raise whatever their format's fault brings up: OSError, SyntaxError, ValueError, struct.error, …
     except Exception as error:
-        reason = "it is empty" if path.is_file() and not path.stat().st_size else " ".join(str(error).split())
-        raise InputError(f"{path}: this cannot be read as a picture ({reason})") from None
+        raise InputError(f"{path}: this cannot be read as a picture ({_reason(path, error)})") from None
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if path.is_file() and not path.stat().st_size:
+        return "it is empty"
+    # Ultralytics puts a function of its own in place of Image.open; what Pillow does not know it takes for HEIF and
+    # then fails to import a library for that.
+    if isinstance(error, (UnidentifiedImageError, ImportError)):
+        return "not a known picture format"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _flattened(picture: Image.Image) -> Image.Image:

@@ -24,7 +24,7 @@ def contact_sheet(
     """Lay pictures out in rows on a dark ground, each in the middle of its cell, with a caption beneath it.
 
     Args:
-        images: RGB pictures of any sizes; a cell is as large as the largest.
+        images: RGB pictures of any sizes; a column is as wide as the widest of all, a row as high as its own highest.
         columns: pictures in a row.
         captions: one line for each picture, or none at all.
         header: a picture to stand above all, such as `legend`.
@@ -44,18 +44,21 @@ def contact_sheet(
         )
     columns = min(columns, len(images))
     letters = 14
-    wide, high = (max(image.shape[axis] for image in images) for axis in (1, 0))
+    wide = max(image.shape[1] for image in images)
     line = letters + 12 if captions else 0
-    top = 0 if header is None else header.shape[0]
-    rows = -(-len(images) // columns)
-    size = (columns * (wide + gap) + gap, top + rows * (high + line + gap) + gap)
+    top = gap + (0 if header is None else header.shape[0])
+    highs = [
+        max(image.shape[0] for image in images[start : start + columns]) for start in range(0, len(images), columns)
+    ]
+    tops = [top + sum(highs[:row]) + row * (line + gap) for row in range(len(highs) + 1)]
+    size = (columns * (wide + gap) + gap, tops[-1])
     sheet = Image.new("RGB", (max(size[0], header.shape[1] if header is not None else 0), size[1]), PAPER)
     if header is not None:
         sheet.paste(Image.fromarray(header), (0, 0))
     pen = ImageDraw.Draw(sheet)
     for index, image in enumerate(images):
-        x = gap + index % columns * (wide + gap)
-        y = top + gap + index // columns * (high + line + gap)
+        row, column = divmod(index, columns)
+        x, y, high = gap + column * (wide + gap), tops[row], highs[row]
         sheet.paste(Image.fromarray(image), (x + (wide - image.shape[1]) // 2, y + (high - image.shape[0]) // 2))
         if captions:
             text = shortened(captions[index], letters, wide)
