@@ -1,0 +1,28 @@
+"""Telling day from night."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+
+def brightness(luma: npt.NDArray[np.float32]) -> float:
+    """How bright the upper half of a picture is, where roads have their sky: its median, which lamps do not lift.
+
+    Of generated road scenes those by day measure 99 to 176, those by night 16 to 65; by the mean of the whole picture
+    they overlap (84 to 140 and 40 to 86).
+
+    Args:
+        luma: (height, width), 0 to 255.
+
+    Returns:
+        0..255.
+
+    Example:
+        >>> street = np.full((8, 10), 20, np.float32)
+        >>> street[0, :3] = 255  # a lamp
+        >>> street[6:] = 120  # the road in the headlights
+        >>> brightness(street), float(street.mean())
+        (20.0, 53.8125)
+    """
+    return float(np.median(luma[: max(len(luma) // 2, 1)]))
