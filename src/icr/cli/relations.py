@@ -28,7 +28,7 @@ def relations(
 
     Example: icr data relations plates/data.yaml --out relations.png
     """
-    from icr.cli.output import answer, answer_json, say
+    from icr.cli.output import answer, answer_json, progress, say
     from icr.data import formats
     from icr.data.placement import draw_placements, placements
     from icr.data.show import refuse_existing
@@ -36,9 +36,11 @@ def relations(
     from icr.relations import discover
 
     target = refuse_existing(out) if out else None
-    dataset = formats.read(data, format=format)
-    evidence = _every_pair(discover(dataset), dataset)
-    placed = placements(dataset)
+    with progress("reading labels"):
+        dataset = formats.read(data, format=format)
+    with progress("comparing classes"):
+        evidence = _every_pair(discover(dataset), dataset)
+        placed = placements(dataset)
     if target is not None:
         recommended = [each for each in evidence if each.recommended]
         drawn = recommended or [each for each in evidence if (each.child, each.parent) in placed]

@@ -26,7 +26,7 @@ def stats(
 
     Example: icr data stats plates/data.yaml UFPR-ALPR --paper --out figures
     """
-    from icr.cli.output import answer, answer_json, say
+    from icr.cli.output import answer, answer_json, progress, say
     from icr.data import formats
     from icr.data.check import relations_to_check
     from icr.data.formats.folders import new_folder
@@ -38,7 +38,8 @@ def stats(
         raise InputError(f"{out} exists and is not empty; nothing is written over, give another folder")
     measured = []
     for each in data:
-        dataset = formats.read(each, format=format, splits=split)
+        with progress("reading labels"):
+            dataset = formats.read(each, format=format, splits=split)
         errors = sum(finding.severity == "error" for finding in dataset.findings)
         if errors:
             entries = counted(errors, "faulty entry", "faulty entries")
@@ -50,7 +51,8 @@ def stats(
             say(f"{each}: the set has one class, so its boxes ({dataset.names[0]}) count as children without parents")
         else:
             say(chosen.said.replace("pairs are not checked", "pairs are not counted"))
-        measured.append(measure(dataset, chosen.relations, light=light))
+        with progress("measuring"):
+            measured.append(measure(dataset, chosen.relations, light=light))
     if out is not None:
         from icr.data.stats_pictures import draw
         from icr.drawing import write_picture
