@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from icr.data.synth.generate import generate
-from icr.data.synth.settings import CLOSE, DEFAULT, SceneSettings
+from icr.data.synth.settings import CLOSE, CROWDED, DEFAULT, SVMLP, SceneSettings
 
-__all__ = ["CLOSE", "DEFAULT", "SceneSettings", "generate"]
+__all__ = ["CLOSE", "CROWDED", "DEFAULT", "SVMLP", "SceneSettings", "generate"]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from icr.data.synth.camera import Array
 
-Kind = Literal["car", "van", "truck", "bus"]
-KINDS: tuple[Kind, ...] = ("car", "van", "truck", "bus")
+Kind = Literal["car", "van", "truck", "bus", "motorcycle"]
+KINDS: tuple[Kind, ...] = ("car", "van", "truck", "bus", "motorcycle")
 Facing = Literal["front", "rear"]
 
 PLATE_WIDTH, PLATE_HEIGHT = 0.44, 0.14
 """Size of a plate in metres."""
+
+TWO_LINES = (0.44, 0.22)
+"""Size of a plate with two lines on the rear of a truck or a bus, in metres."""
+
+MOTORCYCLE_REAR, MOTORCYCLE_FRONT = (0.22, 0.14), (0.22, 0.095)
+"""Sizes of a motorcycle's plates in metres: two lines behind, one in front."""
 
 ACROSS = np.array([-1.0, -0.985, -0.93, -0.82, 0.0, 0.82, 0.93, 0.985, 1.0])
 """Columns of an end's surface, as shares of its half width; they crowd where the corner is rounded."""
@@ -32,6 +38,7 @@ class End:
         corner: depth of the rounded corner.
         glass: height of the lower and upper edge of the screen; equal when there is none.
         plate: height of the plate's centre and its offset from the middle.
+        plate_size: width and height of the plate.
     """
 
     height: Array
@@ -40,6 +47,7 @@ class End:
     corner: float
     glass: tuple[float, float]
     plate: tuple[float, float]
+    plate_size: tuple[float, float] = (PLATE_WIDTH, PLATE_HEIGHT)
 
     def at(self, across: Array, height: Array) -> Array:
         """Points (..., 3) on the surface, at shares (-1..1) of the half width; z grows to the far end."""
@@ -47,6 +55,23 @@ class End:
         back = np.interp(height, self.height, self.back)
         bend = np.interp(across, ACROSS, BEND) * self.corner
         return np.stack([across * half, height, back + bend], axis=-1)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Someone on a motorcycle.
+
+    Attributes:
+        helmet: whether a helmet is worn.
+        seat: how far behind the usual seat, in metres.
+        lean: how far the shoulders lean forward, in metres.
+        build: size, about 1.
+    """
+
+    helmet: bool
+    seat: float
+    lean: float
+    build: float
 
 
 @dataclass(frozen=True)
@@ -62,6 +87,7 @@ class Body:
         wheel: radius of a wheel.
         axles: distance of each axle from the front.
         cargo: length of the cab before a cargo box, and the heights of the box; None where there is no box.
+        people: who rides it, where that is seen from outside.
     """
 
     kind: Kind
@@ -73,6 +99,7 @@ class Body:
     wheel: float
     axles: tuple[float, ...]
     cargo: tuple[float, float, float] | None = None
+    people: tuple[Person, ...] = ()
 
     def end(self, facing: Facing) -> End:
         """The end that faces the viewer."""
@@ -146,11 +173,13 @@ def _end(
     )
 
 
-def make(kind: Kind, rng: np.random.Generator) -> Body:
-    """A vehicle of a kind, with proportions of its own."""
+def make(kind: Kind, rng: np.random.Generator, two_lines: float = 0.0) -> Body:
+    """A vehicle of a kind, with proportions of its own; `two_lines` is the share of large ones with such a plate."""
     wide, tall = rng.uniform(0.96, 1.05), rng.uniform(0.95, 1.06)
     if kind == "car":
         return _car(rng, wide, tall)
+    if kind == "motorcycle":
+        return motorcycle(rng, two_lines)
     if kind == "van":
         front = _end(VAN_FRONT, wide, tall, corner=0.22, glass=(1.21, 1.76), plate=(0.45, 0.0))
         rear = _end(VAN_REAR, wide, tall, corner=0.08, glass=(1.24, 1.74), plate=(float(rng.choice([0.5, 0.88])), 0.0))
@@ -162,10 +191,14 @@ def make(kind: Kind, rng: np.random.Generator) -> Body:
             BOX_REAR, wide, tall, corner=0.01, glass=(1.0, 1.0), plate=(0.71, float(rng.choice([-0.55, 0.0, 0.5])))
         )
         axles = (0.85, length - 1.5)
+        if two_lines and rng.random() < two_lines:
+            rear = replace(rear, plate=(rear.plate[0] + 0.01, rear.plate[1]), plate_size=TWO_LINES)
         return Body("truck", "box", length, front, rear, 1.38 * tall, 0.44, axles, (1.65, 0.92 * tall, 3.06 * tall))
     length = float(rng.uniform(8.5, 12.0))
     front = _end(BUS_FRONT, wide, tall, corner=0.22, glass=(1.18, 2.42), plate=(0.60, 0.0))
     rear = _end(BUS_REAR, wide, tall, corner=0.16, glass=(1.70, 2.42), plate=(0.66, 0.0))
+    if two_lines and rng.random() < two_lines:
+        rear = replace(rear, plate_size=TWO_LINES)
     return Body("bus", "bus", length, front, rear, 1.25 * tall, 0.48, (2.4, length - 3.0))
 
 
@@ -182,3 +215,17 @@ def _car(rng: np.random.Generator, wide: float, tall: float) -> Body:
     rear = _end(HATCH_REAR, wide, tall, corner=0.16, glass=(1.12, 1.50), plate=(0.82 if on_lid else 0.50, 0.0))
     length = 4.05 if style == "hatch" else 4.7
     return Body("car", style, length, front, rear, 1.09 * tall, 0.34, (0.85, length - 0.85))
+
+
+def motorcycle(rng: np.random.Generator, two_lines: float, bare_heads: float = 0.15) -> Body:
+    """A motorcycle or scooter with one or two people on it, of whom `bare_heads` wear no helmet."""
+    style = str(rng.choice(["motorcycle", "scooter"]))
+    people = [
+        Person(bool(rng.random() >= bare_heads), seat, float(rng.uniform(0.0, 0.16)), float(rng.uniform(0.94, 1.05)))
+        for seat in ((0.0, 0.44) if rng.random() < 0.25 else (0.0,))
+    ]
+    # One width and no slope: the plate hangs clear of the wheel, and what is seen has a shape of its own.
+    rows = np.array([0.0, 1.0, 1.7]), np.full(3, 0.36), np.zeros(3)
+    rear = End(*rows, 0.0, (1.0, 1.0), (0.62, 0.0), MOTORCYCLE_REAR if rng.random() < two_lines else MOTORCYCLE_FRONT)
+    front = End(rows[0], rows[1], np.full(3, 0.12), 0.0, (1.0, 1.0), (0.72, 0.0), MOTORCYCLE_FRONT)
+    return Body("motorcycle", style, 1.95, front, rear, 1.0, 0.30, (0.33, 1.62), people=tuple(people))

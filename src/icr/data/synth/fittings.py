@@ -10,7 +10,8 @@ from icr.data.synth.bodies import Facing, Kind
 from icr.data.synth.camera import Array
 from icr.data.synth.canvas import flat, rgb
 from icr.data.synth.coachwork import TRIM, Coachwork
-from icr.data.synth.plates import Rgb, pick_colour, plate_face, plate_text, sign_face, warp
+from icr.data.synth.mount import mount_plate
+from icr.data.synth.plates import Rgb, plate_text, sign_face
 from icr.data.synth.shapes import box, ellipse, rounded, shrunk
 
 RED_LAMP: Rgb = (150, 22, 24)
@@ -261,20 +262,7 @@ def sticker(work: Coachwork, low: float, high: float) -> None:
 
 def plate(work: Coachwork, frame: bool) -> None:
     """The plate itself, exactly where the label says."""
-    vehicle, rng = work.vehicle, work.rng
-    colour = pick_colour(vehicle.body.kind, rng)
-    face = plate_face(colour, plate_text(colour, rng), rng)
-    dirt = float(rng.uniform(0.82, 1.04)) * (0.92 if work.canvas.night else 1.0)
-    face = face.point(lambda value: min(255, int(value * dirt)))
-    quad = vehicle.quad * (work.canvas.camera.focal / work.focal)
-    if frame:
-        middle = quad.mean(axis=0)
-        work.canvas.draw.polygon(flat(middle + (quad - middle) * np.array([1.05, 1.16])), fill=(26, 26, 28))
-    warp(work.canvas.image, face, quad)
-    if work.canvas.night:
-        # The plate's own lamp, or our beam thrown back.
-        gain = float(rng.uniform(0.10, 0.28)) * (1.0 if vehicle.facing == "rear" else 0.7)
-        warp(work.canvas.glow, face.point(lambda value: int(value * gain)), quad)
+    mount_plate(work.canvas, work.vehicle, work.focal, frame, work.rng)
 
 
 FITTINGS: dict[tuple[Kind, Facing], Callable[[Coachwork], None]] = {

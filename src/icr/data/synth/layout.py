@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy.typing as npt
 
 from icr.data.synth.bodies import KINDS, PLATE_HEIGHT, PLATE_WIDTH, Body, End, Facing, make
 from icr.data.synth.camera import NEAR, Array, Camera, hull, inside
+from icr.data.synth.census import deal
+from icr.data.synth.motorcycles import parts, spread
 from icr.data.synth.settings import SPLITS, SceneSettings
 from icr.errors import InputError
 
@@ -120,8 +123,17 @@ def generator(seed: int, split: str, index: int, *more: int) -> np.random.Genera
     return np.random.default_rng([seed, SPLITS.index(split), index, *more])
 
 
-def lay_out(settings: SceneSettings, seed: int, split: str, index: int) -> Scene:
+def lay_out(
+    settings: SceneSettings, seed: int, split: str, index: int, accept: Callable[[Scene], bool] | None = None
+) -> Scene:
     """The scene of one image: even indices are days, odd ones nights.
+
+    Args:
+        settings: what it may contain.
+        seed: 0 or more.
+        split: ``train``, ``val`` or ``test``.
+        index: number of the image in its split.
+        accept: tells whether a scene that is not dealt from a census will do; another one is drawn where it will not.
 
     Raises:
         InputError: when nothing fits the settings, such as ten plates of half the picture's width.
@@ -133,11 +145,19 @@ def lay_out(settings: SceneSettings, seed: int, split: str, index: int) -> Scene
         ('night', [0, 1], (0, 1))
     """
     rng = generator(seed, split, index)
+    light: Light = "night" if index % 2 else "day"
+    if settings.sizes:
+        settings = replace(settings, size=picture_size(settings, seed, split, index), sizes=())
+    if settings.census is not None:
+        areas = deal(settings.census, seed, SPLITS.index(split), index)
+        return _dealt(settings, rng, light, areas)
     best: Scene | None = None
     for _ in range(12):
         wanted = _count(settings, rng)
         for _ in range(6):
-            scene = _try(settings, rng, "night" if index % 2 else "day", wanted)
+            scene = _try(settings, rng, light, wanted)
+            if accept is not None and not accept(scene):
+                continue
             if len(scene.pairs) == wanted:
                 return scene
             if best is None or len(scene.pairs) > len(best.pairs):
@@ -150,6 +170,42 @@ def lay_out(settings: SceneSettings, seed: int, split: str, index: int) -> Scene
     )
 
 
+def picture_size(settings: SceneSettings, seed: int, split: str, index: int) -> tuple[int, int]:
+    """Width and height of one picture, in pixels."""
+    if not settings.sizes:
+        return settings.size
+    shares = np.array([share for _, _, share in settings.sizes])
+    width, height, _ = settings.sizes[
+        int(generator(seed, split, index, 3).choice(len(shares), p=shares / shares.sum()))
+    ]
+    return width, height
+
+
+BUSY = 5
+"""Plates from which a scene needs a wide road."""
+
+TRIES = 40
+"""Views tried for an image until the vehicles that it was dealt find room."""
+
+
+def _dealt(settings: SceneSettings, rng: np.random.Generator, light: Light, areas: tuple[float, ...]) -> Scene:
+    """A scene whose plates have these areas in px², or nearly: where no view has room for all, some stand farther."""
+    best: Scene | None = None
+    for attempt in range(TRIES):
+        strict = attempt < TRIES * 3 // 4
+        scene = _try(settings, rng, light, len(areas), areas=areas, strict=strict)
+        if len(scene.pairs) == len(areas):
+            return scene
+        if best is None or len(scene.pairs) > len(best.pairs):
+            best = scene
+    if best is None or not best.pairs:
+        raise InputError(
+            f"no scene of {settings.size[0]}x{settings.size[1]} pixels fits a plate of {max(areas):.0f} px²: "
+            "ask for larger pictures, or smaller areas"
+        )
+    return best
+
+
 def _count(settings: SceneSettings, rng: np.random.Generator) -> int:
     low, high = settings.plates
     if low == high:
@@ -160,7 +216,14 @@ def _count(settings: SceneSettings, rng: np.random.Generator) -> int:
     return int(low + rng.binomial(high - low, spread))
 
 
-def _try(settings: SceneSettings, rng: np.random.Generator, light: Light, wanted: int) -> Scene:
+def _try(
+    settings: SceneSettings,
+    rng: np.random.Generator,
+    light: Light,
+    wanted: int,
+    areas: tuple[float, ...] = (),
+    strict: bool = False,
+) -> Scene:
     width, height = settings.size
     scale = float(np.sqrt(width * height))
     camera = Camera(
@@ -170,20 +233,39 @@ def _try(settings: SceneSettings, rng: np.random.Generator, light: Light, wanted
         height=float(rng.choice([rng.uniform(1.2, 1.7), rng.uniform(1.7, 2.6)], p=[0.75, 0.25])),
     )
     road = _road(rng)
+    if len(areas) >= BUSY:
+        # Many vehicles fit, and hide each other less, on a wide road before a camera that stands high.
+        camera = replace(camera, height=float(rng.uniform(1.8, 3.4)))
+        left, right = int(rng.integers(-4, -2)), int(rng.integers(2, 4))
+        divider = left if road.divider == road.left else min(max(road.divider, left), right)
+        road = Road(road.lane, left, right, divider, road.middle)
+    if areas:
+        # From higher up, the plate of the nearest vehicle would lie below the picture.
+        widest = float(np.sqrt(max(areas) * (PLATE_WIDTH / PLATE_HEIGHT)))
+        highest = 0.55 + 0.9 * PLATE_WIDTH * (height - camera.horizon) / widest
+        camera = replace(camera, height=min(camera.height, max(highest, 1.1)))
+    if settings.overlook and rng.random() < settings.overlook:
+        camera, road = _bridge(camera, road, height, rng)
     median = max(settings.plate_width * wanted**-settings.crowding, settings.plate_limits[0])
     widths = np.exp(rng.normal(np.log(median), settings.spread, wanted))
     # Folding back keeps the sizes spread where clipping would heap them at the limits.
     low, high = settings.plate_limits
+    if areas:
+        low, high = 0.0, float(settings.size[0])
+        widths = np.sqrt(np.array(areas) * (PLATE_WIDTH / PLATE_HEIGHT))
     widths = np.where(widths < low, np.minimum(low * low / widths, high), widths)
     widths = np.where(widths > high, np.maximum(high * high / widths, low), widths)
     placed: list[Vehicle] = []
     for target in sorted(widths.tolist(), reverse=True):
         for attempt in range(24):
             # Where no room is left at this distance, there may be some farther away.
-            distant = max(target * 0.93 ** max(attempt - 6, 0), settings.plate_limits[0])
-            vehicle = _vehicle(settings, rng, camera, road, distant)
+            distant = target if strict else max(target * 0.93 ** max(attempt - 6, 0), min(low, target))
+            vehicle = _vehicle(settings, rng, camera, road, distant, exact=bool(areas))
             if vehicle is not None and _fits(vehicle, placed, settings, hide=False):
                 placed.append(vehicle)
+                break
+        else:
+            if strict:
                 break
     if rng.random() < settings.hidden:
         for _ in range(20):
@@ -204,6 +286,13 @@ def _road(rng: np.random.Generator) -> Road:
     return Road(lane, left, right, divider, float(rng.uniform(-0.45, 0.45)) * lane)
 
 
+def _bridge(camera: Camera, road: Road, height: int, rng: np.random.Generator) -> tuple[Camera, Road]:
+    """A view down from a bridge onto a road of six to nine lanes."""
+    above = Camera(camera.focal, camera.centre, height * float(rng.uniform(0.16, 0.26)), float(rng.uniform(5.0, 7.5)))
+    left, right = -int(rng.integers(3, 5)), int(rng.integers(3, 5))
+    return above, Road(road.lane, left, right, int(rng.choice([left, 0, 0, right + 1])), road.middle)
+
+
 def _vehicle(
     settings: SceneSettings,
     rng: np.random.Generator,
@@ -211,10 +300,15 @@ def _vehicle(
     road: Road,
     target: float,
     anywhere: bool = False,
+    exact: bool = False,
 ) -> Vehicle | None:
-    """A vehicle whose plate is `target` pixels wide, or None when its plate falls outside the picture."""
+    """A vehicle at the distance at which a plate of one line is `target` pixels wide.
+
+    None when its plate falls outside the picture. With `exact` its plate has the very area of a plate of one line that
+    is seen straight on, `target` pixels wide, whatever its own shape and however it is turned.
+    """
     shares = np.array(settings.kinds) / sum(settings.kinds)
-    body = make(KINDS[int(rng.choice(4, p=shares))], rng)
+    body = make(KINDS[int(rng.choice(len(shares), p=shares))], rng, settings.two_lines)
     z = camera.focal * PLATE_WIDTH / target
     reach = (settings.size[0] * 0.5) * z / camera.focal
     lanes = [
@@ -224,8 +318,15 @@ def _vehicle(
     facing: Facing = "front" if lane < road.divider else "rear"
     x = lane * road.lane + road.middle + float(rng.normal(0, 0.22))
     yaw = float(np.radians(rng.normal(0, 1.5) if rng.random() < 0.85 else rng.uniform(-14, 14)))
+    if settings.turning and body.kind == "motorcycle" and rng.random() < settings.turning:
+        yaw = float(np.radians(rng.uniform(-72, 72)))
     pose = Pose(x, z, yaw)
     quad = camera.project(pose.place(_plate_corners(body.end(facing))))
+    if exact:
+        for _ in range(3):
+            found = float((quad.max(axis=0) - quad.min(axis=0)).prod())
+            pose = Pose(x, pose.z * float(np.sqrt(found / (target * target * PLATE_HEIGHT / PLATE_WIDTH))), yaw)
+            quad = camera.project(pose.place(_plate_corners(body.end(facing))))
     (left, top), (right, bottom) = quad.min(axis=0).tolist(), quad.max(axis=0).tolist()
     width, height = settings.size
     whole = left >= 2 and top >= 2 and right <= width - 2 and bottom <= height - 2
@@ -233,10 +334,23 @@ def _vehicle(
     large = (right - left) * (bottom - top) >= settings.min_plate_area * 1.001
     if not ((whole and large) or (anywhere and gone)):
         return None
-    points = np.concatenate([camera.project(pose.place(_extremes(body, facing))), quad])
+    points = np.concatenate([_silhouette(body, facing, pose, camera), quad])
     limits = np.array([width, height, width, height], np.float64)
     box = np.clip(np.concatenate([points.min(axis=0), points.max(axis=0)]), 0, limits)
     return Vehicle(body, facing, pose, lane, hull(points), quad, box)
+
+
+TURN = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+DIRECTIONS = np.stack([np.cos(TURN), np.sin(TURN)])
+
+
+def _silhouette(body: Body, facing: Facing, pose: Pose, camera: Camera) -> Array:
+    """Pixels (N, 2) that span a vehicle's outline."""
+    if body.kind == "motorcycle":
+        points = np.concatenate([spread(part, pose.place, camera) for part in parts(body, facing)])
+        # The farthest points in each direction are all that matters, and a hundredth of them.
+        return np.asarray(points[np.unique((points @ DIRECTIONS).argmax(axis=0))])
+    return camera.project(pose.place(_extremes(body, facing)))
 
 
 def _extremes(body: Body, facing: Facing) -> Array:
@@ -257,7 +371,7 @@ def _plate_corners(end: End) -> Array:
     """Corners (4, 3) of a plate in its vehicle's frame, a little before the surface."""
     height, offset = end.plate
     centre = end.at(np.array(offset / float(np.interp(height, end.height, end.half))), np.array(height))
-    wide, tall = PLATE_WIDTH / 2, PLATE_HEIGHT / 2
+    wide, tall = end.plate_size[0] / 2, end.plate_size[1] / 2
     return np.asarray(
         centre + np.array([[-wide, tall, -0.03], [wide, tall, -0.03], [wide, -tall, -0.03], [-wide, -tall, -0.03]])
     )

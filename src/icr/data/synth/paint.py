@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from icr.data.synth import roadside
+from icr.data.synth import roadside, weather
 from icr.data.synth.backdrop import backdrop
 from icr.data.synth.camera import Camera
 from icr.data.synth.canvas import OVERSAMPLE, Canvas, flat
@@ -26,6 +26,9 @@ SKIES: tuple[tuple[Rgb, Rgb, float], ...] = (
 )
 """Colours of the horizon and the zenith by day, and how far a vehicle's shadow reaches to its side in metres."""
 
+OVERCAST = 3
+"""The sky that it rains from."""
+
 
 SHAKES = (
     [0] * 10 + [1] * 5 + [0] * 10,
@@ -42,8 +45,13 @@ def paint(scene: Scene, settings: SceneSettings, seed: int, split: str, index: i
     """The picture of a scene, RGB, and the JPEG quality it is to be written with."""
     rng = generator(seed, split, index, 1)
     night = scene.light == "night"
+    # Chances of their own, so that a scene without weather is the same whether there could have been any or not.
+    chance = generator(seed, split, index, 5)
+    wet, dazzled, moving, before = chance.random(4) < (
+        settings.rain, settings.glare * night, settings.motion, settings.recompressed
+    )  # fmt: skip
     sky = int(rng.integers(len(SKIES)))
-    haze, zenith, sun = ((40, 44, 58), (10, 12, 22), 0.0) if night else SKIES[sky]
+    haze, zenith, sun = ((40, 44, 58), (10, 12, 22), 0.0) if night else SKIES[OVERCAST if wet else sky]
     image = backdrop(scene, haze, zenith, rng)
     canvas = Canvas(image, Image.new("RGB", image.size), scene.camera.scaled(OVERSAMPLE), haze, night)
     roadside.markings(canvas, scene.road, rng)
@@ -57,9 +65,18 @@ def paint(scene: Scene, settings: SceneSettings, seed: int, split: str, index: i
     glow = canvas.glow.reduce(OVERSAMPLE)
     if night:
         picture = ImageChops.multiply(picture, night_light(scene, settings.darkness, feet, rng))
-        glow = bloom(glow, scene.camera.horizon, wet=bool(rng.random() < 0.4))
+        halo = weather.dazzle(glow, chance) if dazzled else None
+        glow = bloom(glow, scene.camera.horizon, wet=bool(rng.random() < 0.4) or bool(wet))
+        glow = ImageChops.add(glow, halo) if halo is not None else glow
     picture = ImageChops.add(picture, glow)
-    return camera_faults(picture, settings, night, rng), int(rng.integers(settings.quality[0], settings.quality[1] + 1))
+    if wet:
+        picture = weather.rain(picture, scene, chance)
+    if moving:
+        picture = weather.shaken(picture, chance)
+    picture = camera_faults(picture, settings, night, rng)
+    if before:
+        picture = weather.compressed(picture, chance)
+    return picture, int(rng.integers(settings.quality[0], settings.quality[1] + 1))
 
 
 def night_light(

@@ -30,6 +30,7 @@ COLOURS: dict[Kind, tuple[tuple[PlateColour, float], ...]] = {
     "van": (("blue", 0.66), ("green", 0.16), ("white", 0.10), ("yellow", 0.08)),
     "truck": (("yellow", 0.78), ("blue", 0.22)),
     "bus": (("yellow", 0.72), ("green", 0.28)),
+    "motorcycle": (("yellow", 0.6), ("blue", 0.4)),
 }
 
 
@@ -92,6 +93,54 @@ def plate_face(colour: PlateColour, text: str, rng: np.random.Generator, width: 
     dot = left + pitch * 2 + gap * 0.42
     draw.ellipse((dot - gap * 0.2, height * 0.46, dot + gap * 0.2, height * 0.46 + gap * 0.4), fill=ink)
     return face
+
+
+def two_line_face(
+    colour: PlateColour, text: str, rng: np.random.Generator, shape: float, width: int = 264
+) -> Image.Image:
+    """A plate with two lines seen straight on, RGB: glyph and letter above, the other characters, larger, below.
+
+    Args:
+        colour: of the plate.
+        text: its letter and what follows.
+        rng: draws the glyph.
+        shape: height of the plate as a share of its width.
+        width: in pixels.
+    """
+    height = round(width * shape)
+    ground, ink = FACES[colour]
+    face = Image.new("RGB", (width, height), ground)
+    draw = ImageDraw.Draw(face)
+    edge = max(1, width // 66)
+    frame = (edge, edge, width - 1 - edge, height - 1 - edge)
+    draw.rounded_rectangle(frame, radius=height // 10, outline=ink, width=max(1, edge // 2 + 1))
+    top, middle, foot = height * 0.09, height * 0.38, height * 0.92
+    _glyph(draw, (width * 0.24, top, width * 0.42, middle), ink, rng)
+    letters = font(round(height * 0.6))
+    _character(face, letters, text[0], (width * 0.58, top, width * 0.76, middle), ink)
+    draw.ellipse((width * 0.485, height * 0.21, width * 0.515, height * 0.21 + width * 0.03), fill=ink)
+    pitch = width * 0.90 / len(text[1:])
+    for index, character in enumerate(text[1:]):
+        left = width * 0.05 + pitch * index
+        _character(face, letters, character, (left + pitch * 0.1, height * 0.46, left + pitch * 0.9, foot), ink)
+    return face
+
+
+def _character(
+    face: Image.Image,
+    letters: ImageFont.FreeTypeFont,
+    character: str,
+    room: tuple[float, float, float, float],
+    ink: Rgb,
+) -> None:
+    """Stretch one character over its place, as the pressed letters of a plate fill theirs."""
+    box = letters.getbbox(character)
+    tile = Image.new("L", (max(1, round(box[2] - box[0])), max(1, round(box[3] - box[1]))))
+    ImageDraw.Draw(tile).text((-box[0], -box[1]), character, font=letters, fill=255)
+    left, top, right, bottom = room
+    wide = (right - left) * (0.42 if character in "1I" else 1.0)
+    tile = tile.resize((max(1, round(wide)), max(1, round(bottom - top))), Image.Resampling.BILINEAR)
+    face.paste(ink, (round((left + right - wide) / 2), round(top)), tile)
 
 
 def _glyph(

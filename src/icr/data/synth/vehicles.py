@@ -8,6 +8,7 @@ from icr.data.synth.canvas import Canvas
 from icr.data.synth.coachwork import Coachwork
 from icr.data.synth.fittings import FITTINGS
 from icr.data.synth.layout import Vehicle
+from icr.data.synth.riding import paint_motorcycle
 
 
 def paint_vehicle(canvas: Canvas, vehicle: Vehicle, focal: float, lures: float, rng: np.random.Generator) -> None:
@@ -20,6 +21,9 @@ def paint_vehicle(canvas: Canvas, vehicle: Vehicle, focal: float, lures: float, 
         lures: 0..1, how often it carries something that resembles a plate.
         rng: its own random numbers.
     """
+    if vehicle.body.kind == "motorcycle":
+        paint_motorcycle(canvas, vehicle, focal, rng)
+        return
     work = Coachwork(canvas, vehicle, rng, lures, focal)
     canvas.black_out(vehicle.outline * (canvas.camera.focal / focal))
     work.tyres()
