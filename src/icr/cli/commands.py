@@ -20,6 +20,7 @@ from icr.cli import (
     predict,
     relations,
     show,
+    split,
     stats,
     synth,
     train,
@@ -60,6 +61,7 @@ data.app.command("from-video")(from_video.from_video)
 data.app.command("relations")(relations.relations)
 data.app.command("show")(show.show)
 data.app.command("stats")(stats.stats)
+data.app.command("split")(split.split)
 data.app.command("synth")(synth.synth)
 
 
