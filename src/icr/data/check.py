@@ -1,24 +1,42 @@
-"""Checking a data set: what its reader found, pictures decoded to their end, pairs held against geometry."""
+"""Checking a data set: what its reader found, pictures decoded and held against each other, labels against geometry."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from icr.data import leaks
 from icr.data.dataset import Dataset, Finding, Sample
 from icr.data.findings import KINDS, found
 from icr.data.formats.text import counted
-from icr.data.pairs import Pairing, children, pair
-from icr.data.pictures import decode_all, exists
+from icr.data.leaks import Looked, look, scenes_in_two_splits
+from icr.data.misfits import Shared, Swapped, area, repeated, report_swapped, shares_inside, swapped
+from icr.data.pairs import Pairing, children, pair_all
 from icr.errors import InputError
 from icr.relations import HALF, Chosen, Relation, ResolvedRelation, choose, resolve
 
 _ORDER = {"error": 0, "warning": 1, "info": 2}
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What a check came to.
+
+    Attributes:
+        findings: errors first, then warnings, then remarks; within an id as found.
+        looked: what the pictures showed.
+        swaps: pictures whose classes are exchanged.
+    """
+
+    findings: list[Finding]
+    looked: Looked
+    swaps: list[Swapped]
 
 
 def check(
@@ -26,13 +44,15 @@ def check(
     relations: Sequence[Relation] | None = None,
     *,
     progress: Callable[[int, int], None] | None = None,
+    fresh: bool = False,
 ) -> list[Finding]:
-    """Check a data set; nothing on disk is changed.
+    """Check a data set; nothing in it is changed.
 
     Args:
         dataset: the data set as read.
         relations: what to hold the pairs against; None: what the data set declares. Without any, pairs are not checked.
-        progress: called with the number of pictures decoded and their total.
+        progress: called with the number of pictures looked at and their total.
+        fresh: decode every picture, also those that are known from an earlier check and have not changed since.
 
     Returns:
         The reader's findings and those made here, errors first, then warnings, then remarks; within an id as found.
@@ -40,15 +60,37 @@ def check(
     Raises:
         InputError: a relation names a class that the set does not have.
     """
+    return examine(dataset, relations, progress=progress, fresh=fresh).findings
+
+
+def examine(
+    dataset: Dataset,
+    relations: Sequence[Relation] | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    fresh: bool = False,
+) -> Examined:
+    """As `check`, with what `icr.data.repair` needs beside the findings."""
     resolved = resolve(dataset.relations if relations is None else relations, dataset.names)
-    findings = [*dataset.findings, *_classes(dataset), *_pictures(dataset, progress)]
+    looked = look(dataset, progress, fresh=fresh)
+    swaps = swapped(dataset, resolved)
+    same = {each.path: each.of for each in looked.copies}
+    findings = [
+        *dataset.findings,
+        *_classes(dataset),
+        *leaks.report(looked),
+        *scenes_in_two_splits(dataset),
+        *repeated(dataset, same),
+        *report_swapped(swaps, dataset.names),
+    ]
     if resolved:
         findings += _pairs(dataset, resolved)
     else:
         message = "no relation is given or declared, so pairs are not checked; pass --relation child:parent"
         findings.append(found("relations.unknown", dataset.source, message))
     ranks = {kind: rank for rank, kind in enumerate(KINDS)}
-    return sorted(findings, key=lambda each: (_ORDER[each.severity], ranks[each.id]))
+    findings.sort(key=lambda each: (_ORDER[each.severity], ranks[each.id]))
+    return Examined(findings, looked, swaps)
 
 
 def relations_to_check(given: Sequence[str], dataset: Dataset) -> Chosen:
@@ -76,53 +118,59 @@ def _classes(dataset: Dataset) -> Iterator[Finding]:
             yield found("classes.unused", dataset.source, f"class {label} {name} has no box")
 
 
-def _pictures(dataset: Dataset, progress: Callable[[int, int], None] | None) -> Iterator[Finding]:
-    """Pictures that do not decode, and those that stand in two places."""
-    splits: dict[Path, list[str]] = {}
-    for split, sample in _every(dataset):
-        known = splits.setdefault(sample.image, [])
-        if split not in known:
-            known.append(split)
-    paths = [path for path in splits if exists(path)]
-    tell = None if progress is None else lambda done: progress(done, len(paths))
-    first: dict[bytes, Path] = {}
-    for path, decoded in zip(paths, decode_all(paths, tell), strict=True):
-        if decoded.failure is not None:
-            yield found("picture.truncated", path, f"cannot be decoded to its end: {decoded.failure}")
-        if len(splits[path]) > 1:
-            yield found("splits.shared", path, f"stands in {' and '.join(splits[path])}")
-        other = first.setdefault(decoded.digest, path) if decoded.digest else path
-        if other == path:
-            continue
-        own, others = splits[path][0], splits[other][0]
-        kind = "picture.duplicate" if own == others else "splits.shared"
-        yield found(kind, path, f"of {own} is the same file as {other} of {others}")
-
-
 def _pairs(dataset: Dataset, relations: Sequence[ResolvedRelation]) -> Iterator[Finding]:
     totals: Counter[str] = Counter()
-    for split, sample in _every(dataset):
-        pairing = pair(sample, relations)
-        is_child = children(sample, relations)
-        totals[f"{split} children"] += int(is_child.sum())
-        totals[f"{split} pairs"] += int((pairing.parents >= 0).sum())
-        for child in np.flatnonzero(is_child).tolist():
-            yield from _pair(dataset, sample, child, pairing, relations)
+    shared = Shared(relations)
+    for split, samples in dataset.splits.items():
+        for sample, pairing in zip(samples, pair_all(samples, relations), strict=True):
+            is_child = children(sample, relations)
+            totals[f"{split} children"] += int(is_child.sum())
+            totals[f"{split} pairs"] += int((pairing.parents >= 0).sum())
+            shared.add(sample, pairing)
+            yield from _children(dataset, sample, np.flatnonzero(is_child).tolist(), pairing, relations)
     trained = "train" if dataset.splits.get("train") else next(iter(dataset.splits), "")
     if dataset.splits.get(trained) and not totals[f"{trained} pairs"]:
         seen = counted(totals[f"{trained} children"], "child box", "child boxes")
         yield found("pairs.none", dataset.source, f"{trained} has {seen} and not one pair")
+    for sample, label, parent, several, share in shared.unusual():
+        file, line, called = _called(dataset, sample, parent)
+        name = dataset.names[label]
+        lines = ", ".join(str(sample.lines[each]) for each in several) if len(sample.lines) else ""
+        where = f" ({'annotations' if line is None else 'lines'} {lines})" if lines else ""
+        message = f"{called} holds {len(several)} of {name}{where}; {share:.0%} of those that hold any hold one"
+        yield found("pairs.several", file, message, line)
 
 
-def _pair(
-    dataset: Dataset, sample: Sample, child: int, pairing: Pairing, relations: Sequence[ResolvedRelation]
+def _children(
+    dataset: Dataset, sample: Sample, places: Sequence[int], pairing: Pairing, relations: Sequence[ResolvedRelation]
 ) -> Iterator[Finding]:
-    """What there is to say of one child box."""
+    """What there is to say of the child boxes of a picture."""
+    if not places:
+        return
+    shares = shares_inside(sample.boxes[places], sample.boxes)
+    areas = area(sample.boxes)
+    parents = pairing.parents[places]
+    inside = shares[np.arange(len(places)), parents]
+    larger = areas[places] > areas[parents]
+    dull = (parents >= 0) & ~pairing.ambiguous[places] & (inside >= HALF) & ~larger
+    for at in np.flatnonzero(~dull).tolist():
+        yield from _child(dataset, sample, places[at], shares[at], bool(larger[at]), pairing, relations)
+
+
+def _child(
+    dataset: Dataset,
+    sample: Sample,
+    child: int,
+    shares: npt.NDArray[np.float64],
+    larger: bool,
+    pairing: Pairing,
+    relations: Sequence[ResolvedRelation],
+) -> Iterator[Finding]:
+    """What there is to say of one child box; `shares`: how much of it lies in each box of its picture."""
     relation = next(each for each in relations if each.child == sample.labels[child])
     file, line, called = _called(dataset, sample, child)
     parent, stated = int(pairing.parents[child]), int(sample.parents[child])
     wanted = " or ".join(dataset.names[each] for each in relation.parents)
-    shares = _shares(sample.boxes[child], sample.boxes)
     if stated >= 0 and parent < 0:
         name = dataset.names[sample.labels[stated]]
         yield found("pairs.class", file, f"{called} has a {name} as its stated parent, expected {wanted}", line)
@@ -142,7 +190,7 @@ def _pair(
     if pairing.stated[child] and shares[parent] < HALF:
         message = f"{called} lies {shares[parent]:.0%} inside its stated parent"
         yield found("pairs.outside", file, message, line)
-    if _area(sample.boxes[child]) > _area(sample.boxes[parent]):
+    if larger:
         yield found("pairs.larger", file, f"{called} is larger than its {dataset.names[sample.labels[parent]]}", line)
 
 
@@ -154,17 +202,6 @@ def _called(dataset: Dataset, sample: Sample, box: int) -> tuple[Path, int | Non
     if file.suffix.lower() == ".json":
         return file, None, f"{name} (annotation {number} of {sample.image.name})"
     return file, number, name
-
-
-def _area(boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    sides = np.maximum(boxes[..., 2:] - boxes[..., :2], 0)
-    return np.asarray(sides[..., 0] * sides[..., 1])
-
-
-def _shares(child: npt.NDArray[np.float64], boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The share of one box that lies in each of the others: (4,), (N, 4) -> (N,)."""
-    shared = np.concatenate([np.maximum(child[:2], boxes[:, :2]), np.minimum(child[2:], boxes[:, 2:])], 1)
-    return np.asarray(_area(shared) / max(float(_area(child)), 1e-12))
 
 
 def report(findings: Sequence[Finding], source: Path, *, every: bool = False, shown: int = 3) -> str:

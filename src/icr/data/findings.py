@@ -63,6 +63,16 @@ KINDS: dict[str, Kind] = {
         "The same picture stands in two splits, so that the evaluation sees training data",
         "Keep it in one of them.",
     ),
+    "splits.alike": Kind(
+        "warning",
+        "A picture shows the same as one of another split: saved anew, scaled, or the next frame of a standing scene",
+        "Keep it in one of them.",
+    ),
+    "splits.scene": Kind(
+        "warning",
+        "Pictures of one video or track stand in several splits, so that the evaluation sees trained scenes",
+        "Split by video or track: icr data split does.",
+    ),
     "classes.unused": Kind("info", "No picture has a box of a class", "Nothing, if that is meant."),
     # text files
     "text.encoding": Kind("error", "A text file is no UTF-8 text; it is not used", "Save it as UTF-8."),
@@ -85,11 +95,16 @@ KINDS: dict[str, Kind] = {
     ),
     "picture.turned": Kind(
         "info",
-        "A JPEG is stored lying on its side (EXIF orientation); sizes and boxes are those of the picture as shown",
+        "A JPEG is stored turned or mirrored (EXIF orientation); sizes and boxes are those of the picture as shown",
         "Nothing, if the boxes were drawn on the picture as shown; else store the picture upright.",
     ),
     "picture.listed_twice": Kind("warning", "A split lists a picture twice; both count", "Remove one entry."),
     "picture.duplicate": Kind("warning", "Two pictures of one split are the same bytes", "Remove one of them."),
+    "picture.alike": Kind(
+        "info",
+        "A picture shows the same as another of its split: saved anew, scaled, or the next frame of a standing scene",
+        "Nothing, or remove one of them.",
+    ),
     # rows of labels
     "labels.none": Kind(
         "error", "Not one picture of a split has a label file", "Check that labels/ lies beside images/, same names."
@@ -119,6 +134,16 @@ KINDS: dict[str, Kind] = {
         "info", "Rows hold outlines; the box around each is used, the outline kept", "Nothing; only boxes are trained."
     ),
     "labels.duplicate": Kind("warning", "The same row stands twice in a file; both count", "Remove one of them."),
+    "labels.swapped": Kind(
+        "warning",
+        "The boxes of a picture fit the relation only with two classes exchanged, unlike those of nearly all others",
+        "Look at the picture; --fix exchanges the two classes in it.",
+    ),
+    "labels.repeated": Kind(
+        "warning",
+        "A picture has, number for number, the two or more boxes of another picture that shows something else",
+        "Look at both; one of them has the labels of the other.",
+    ),
     "labels.corners_swapped": Kind(
         "warning", "A box's corners stand the wrong way round; they are put in order", "Write the smaller ones first."
     ),
@@ -204,6 +229,11 @@ KINDS: dict[str, Kind] = {
         "warning", "Less than half of a child lies inside its stated parent", "Check the pair and both boxes."
     ),
     "pairs.larger": Kind("warning", "A child is larger than its parent", "Check the pair, and that classes fit."),
+    "pairs.several": Kind(
+        "warning",
+        "A parent holds two or more children of a class of which nearly every other parent holds one",
+        "Look for a missing parent, a box drawn twice, or a wrong pair.",
+    ),
     "pairs.orphan": Kind(
         "warning",
         "A child has no parent; it trains with the plain loss",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,9 @@ import numpy.typing as npt
 
 from icr.data.dataset import NO_PARENT, UNSTATED, Sample
 from icr.relations import ResolvedRelation
+
+_AT_ONCE = 200_000
+"""Pairs of boxes that are held against each other in one go: a few megabytes."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +49,42 @@ def pair(sample: Sample, relations: Sequence[ResolvedRelation]) -> Pairing:
         >>> pair(sample, [ResolvedRelation(0, (1,))]).parents
         array([ 1, -1])
     """
+    return next(pair_all([sample], relations))
+
+
+def pair_all(samples: Iterable[Sample], relations: Sequence[ResolvedRelation]) -> Iterator[Pairing]:
+    """Find the parents in many pictures, in order, as `pair` does in one; several are computed at once."""
+    batch: list[Sample] = []
+    widest = 0
+    for sample in samples:
+        widest = max(widest, len(sample.labels))
+        if batch and (len(batch) + 1) * widest**2 > _AT_ONCE:
+            yield from _pair_batch(batch, relations)
+            batch, widest = [], len(sample.labels)
+        batch.append(sample)
+    if batch:
+        yield from _pair_batch(batch, relations)
+
+
+def _pair_batch(samples: Sequence[Sample], relations: Sequence[ResolvedRelation]) -> Iterator[Pairing]:
     import torch
 
     from icr.relations import ambiguous, match_parents
 
-    is_child = children(sample, relations)
-    stated = is_child & (sample.parents != UNSTATED)
-    boxes, labels = torch.tensor(sample.boxes).reshape(-1, 4), torch.tensor(sample.labels)
-    parents = match_parents(boxes, labels, relations).numpy()
-    parents[stated] = _allowed(sample, relations)[stated]
-    doubtful = ambiguous(boxes, labels, relations).numpy() & ~stated
-    return Pairing(parents, doubtful, stated)
+    widest = max(len(sample.labels) for sample in samples)
+    boxes, labels = np.zeros((len(samples), widest, 4)), np.full((len(samples), widest), -1, np.int64)
+    for at, sample in enumerate(samples):
+        boxes[at, : len(sample.labels)] = sample.boxes.reshape(-1, 4)
+        labels[at, : len(sample.labels)] = sample.labels
+    padded = torch.from_numpy(boxes), torch.from_numpy(labels)
+    found = match_parents(*padded, relations).numpy()
+    doubtful = ambiguous(*padded, relations).numpy()
+    for at, sample in enumerate(samples):
+        count = len(sample.labels)
+        stated = children(sample, relations) & (sample.parents != UNSTATED)
+        parents = found[at, :count].copy()
+        parents[stated] = _allowed(sample, relations)[stated]
+        yield Pairing(parents, doubtful[at, :count] & ~stated, stated)
 
 
 def children(sample: Sample, relations: Sequence[ResolvedRelation]) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Picture files: which names count as pictures, their size from the header, whether they decode to the end."""
+"""Picture files: which names count as pictures, their size from the header, whether they decode, how they look."""
 
 from __future__ import annotations
 
@@ -6,15 +6,26 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SUFFIXES = frozenset(
     (".avif", ".bmp", ".dng", ".heic", ".heif", ".jp2", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp")
 )
 """What Ultralytics takes for pictures."""
+
+THUMBNAIL = 16
+"""Cells of a side of `Decoded.thumbnail`."""
+
+_SEEN = 64
+_BLANK = 3.0
+"""A picture whose cells spread less than this (standard deviation of luma, 0 to 255) is like any other blank one."""
 
 _ORIENTATION = 0x0112
 _ON_ITS_SIDE = (5, 6, 7, 8)
@@ -80,14 +91,23 @@ def header(path: Path) -> Header:
 
 @dataclass(frozen=True)
 class Decoded:
-    """The outcome of decoding one picture: why it failed (None: it did not), and a digest of the file's bytes."""
+    """What decoding one picture to its end has shown.
+
+    Attributes:
+        failure: why it cannot be decoded; None: it can.
+        digest: 16 bytes of the file's content, empty when it could not be read.
+        hash: its perceptual hash, 32 bytes; empty where there is too little to see to tell pictures apart.
+        thumbnail: its luma, 16 by 16 cells, row by row, 256 bytes; empty where `hash` is.
+    """
 
     failure: str | None
     digest: bytes
+    hash: bytes = b""
+    thumbnail: bytes = b""
 
 
 def decode(path: Path) -> Decoded:
-    """Decode a picture to its end and tell what is wrong with it, if anything."""
+    """Decode a picture to its end, and tell what is wrong with it, if anything, and what it looks like."""
     from PIL import Image
 
     digest = b""
@@ -97,28 +117,35 @@ def decode(path: Path) -> Decoded:
         with Image.open(io.BytesIO(data)) as image:
             if image.format == "JPEG":
                 # An eighth of the size spares most of the arithmetic; every byte is still read.
-                image.draft(image.mode, (max(image.width // 8, 1), max(image.height // 8, 1)))
+                image.draft(image.mode, (max(image.width // 8, _SEEN), max(image.height // 8, _SEEN)))
             image.load()
+            return Decoded(None, digest, *_look(image))
     except Exception as error:
         return Decoded(_reason(error), digest)
-    return Decoded(None, digest)
 
 
-def decode_all(paths: Iterable[Path], progress: Callable[[int], None] | None = None) -> list[Decoded]:
-    """Decode many pictures, in order; Pillow frees the interpreter meanwhile, so threads do.
+def _look(image: Image.Image) -> tuple[bytes, bytes]:
+    """The perceptual hash and the thumbnail of a decoded picture, as shown; empty where it is all but blank."""
+    import numpy as np
+    from PIL import Image, ImageOps
 
-    Args:
-        paths: the picture files.
-        progress: called with the number done so far.
-    """
-    found = []
+    from icr.data.video.hashing import perceptual_hash
+
+    try:
+        luma = ImageOps.exif_transpose(image.convert("RGB") if image.mode == "P" else image).convert("L")
+    except Exception:  # rare modes that have no luma, broken EXIF
+        return b"", b""
+    cells = luma.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+    if np.asarray(cells, np.float32).std() < _BLANK:
+        return b"", b""
+    return perceptual_hash(np.asarray(luma, np.float32)).tobytes(), cells.tobytes()
+
+
+def decode_all(paths: Sequence[Path]) -> Iterator[Decoded]:
+    """Decode many pictures, in order; Pillow frees the interpreter meanwhile, so threads do."""
     with warnings.catch_warnings(), ThreadPoolExecutor(max(os.cpu_count() or 1, 2)) as pool:
         warnings.simplefilter("ignore")
-        for each in pool.map(decode, paths):
-            found.append(each)
-            if progress is not None:
-                progress(len(found))
-    return found
+        yield from pool.map(decode, paths)
 
 
 def _reason(error: Exception) -> str:

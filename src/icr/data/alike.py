@@ -1,0 +1,77 @@
+"""Pictures that show the same: found by perceptual hash among any number of pictures, confirmed by their thumbnails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from icr.data.pictures import Decoded
+from icr.data.video.hashing import distances
+
+BITS = 15
+"""Bits of 255 in which the hashes of two such pictures differ at most. Saving anew, scaling and grey turn 0 to 8 of
+them, brightening 10 to 18; photographs of different scenes differ in 90 and more."""
+
+_BANDS = BITS + 1
+"""Hashes that differ in 15 bits agree in at least one of 16 bands."""
+
+_DEPTH = 64
+"""How many of those that agree in a band each is held against: it bounds the work on videos of one standing scene."""
+
+_LIKE, _CELL = 0.97, 0.7
+"""Least share of a thumbnail's variance that the other explains, and the largest misfit of a cell, in deviations: a
+vehicle that came or went in an unmoved view is a larger one."""
+
+
+def alike(pictures: Sequence[Decoded]) -> npt.NDArray[np.int64]:
+    """Find the pairs of pictures that show the same: copies saved anew, scaled, brightened, shifted by a hair.
+
+    Pictures with too little to see to tell them apart, and copies with the same bytes but the first, are passed over.
+
+    Returns:
+        int64 (P, 2): places of two such pictures, the smaller first, in order.
+    """
+    seen: set[bytes] = set()
+    places: list[int] = []
+    for place, each in enumerate(pictures):
+        if each.hash and each.digest not in seen:
+            seen.add(each.digest)
+            places.append(place)
+    if len(places) < 2:
+        return np.zeros((0, 2), np.int64)
+    hashes = np.frombuffer(b"".join(pictures[place].hash for place in places), np.uint8).reshape(-1, 32)
+    pairs = [pair for pair in _close(hashes) if len(pair)]
+    if not pairs:
+        return np.zeros((0, 2), np.int64)
+    found = np.array(places, np.int64)[np.unique(np.concatenate(pairs), axis=0)]
+    same = [_same_view(pictures[one].thumbnail, pictures[other].thumbnail) for one, other in found.tolist()]
+    return np.asarray(found[np.array(same, np.bool_)])
+
+
+def _close(hashes: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.int64]]:
+    """Pairs of hashes (N, 32) that differ in few bits; some more than once."""
+    bits = np.unpackbits(hashes, axis=1)
+    powers = 1 << np.arange(16, dtype=np.uint32)
+    for band in range(_BANDS):
+        # Every 16th bit: low frequencies, which are often alike, and high ones in each band.
+        keys = bits[:, band::_BANDS].astype(np.uint32) @ powers
+        order = np.argsort(keys, kind="stable").astype(np.int64)
+        keys = keys[order]
+        for step in range(1, min(_DEPTH, len(keys) - 1) + 1):
+            first = np.flatnonzero(keys[:-step] == keys[step:])
+            if not len(first):
+                break
+            one, other = order[first], order[first + step]
+            near = distances(hashes[one], hashes[other]) * 255 <= BITS + 0.5
+            yield np.stack([one[near], other[near]], 1)
+
+
+def _same_view(one: bytes, other: bytes) -> bool:
+    """Whether two thumbnails agree up to brightness and contrast."""
+    a, b = (np.frombuffer(each, np.uint8).astype(np.float64) for each in (one, other))
+    a, b = (a - a.mean()) / a.std(), (b - b.mean()) / b.std()
+    like = float((a * b).mean())
+    misfit = np.abs(b - like * a)
+    return like > 0 and like * like >= _LIKE and float(misfit.max()) <= _CELL

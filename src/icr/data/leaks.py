@@ -1,0 +1,177 @@
+"""Pictures that stand in a data set more than once, and scenes that stand in two of its splits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from icr.data.alike import alike
+from icr.data.cache import decoded
+from icr.data.dataset import Dataset, Finding, Sample
+from icr.data.findings import found
+from icr.data.formats.text import counted
+from icr.data.pictures import Decoded, exists
+
+_GROUPS = ("video", "track", "clip", "sequence")
+"""Attributes of a picture that name what it was taken from; where there are several, all of them together."""
+
+_EXPORTED_NAME = re.compile(
+    r"(?P<group>.+_(?:mp4|avi|mov|mkv|webm))-(?P<frame>\d+)(?:_(?:jpe?g|png)\.rf\.[0-9a-f]+)?", re.IGNORECASE
+)
+_FRAME_NAME = re.compile(r"(?P<group>.*[^\W_].*?)[ _.-]*(?:frame|frm)[ _.-]?(?P<frame>\d+)", re.IGNORECASE)
+_TRACK_NAME = re.compile(
+    r"(?P<group>(?:.*[^a-z])?(?:track|video|vid|clip|sequence|seq)[ _.-]?\d+)[^a-z\d]+(?P<frame>\d+)[^a-z\d]*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A picture that shows the same as an earlier one.
+
+    Attributes:
+        path: the picture.
+        of: the earlier one.
+        same: whether the files are equal, byte for byte.
+    """
+
+    path: Path
+    of: Path
+    same: bool
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What looking at every picture of a set has shown.
+
+    Attributes:
+        splits: the splits that each picture stands in.
+        failures: why those that cannot be decoded cannot.
+        copies: those that show the same as an earlier one, in another split if there is such a one.
+    """
+
+    splits: Mapping[Path, list[str]]
+    failures: Mapping[Path, str]
+    copies: Sequence[Copy]
+
+
+def look(dataset: Dataset, progress: Callable[[int, int], None] | None = None, *, fresh: bool = False) -> Looked:
+    """Decode every picture that is there, or remember it, and find those that show the same."""
+    splits: dict[Path, list[str]] = {}
+    scenes: dict[Path, tuple[str, ...]] = {}
+    for split, samples in dataset.splits.items():
+        for sample in samples:
+            known = splits.setdefault(sample.image, [])
+            if split not in known:
+                known.append(split)
+            scenes[sample.image] = scene(sample)[0]
+    paths = [path for path in splits if exists(path)]
+    outcomes = list(decoded(paths, progress, fresh=fresh))
+    failures = {path: each.failure for path, each in zip(paths, outcomes, strict=True) if each.failure is not None}
+    copies = _copies(paths, outcomes, splits, scenes)
+    return Looked(splits, failures, copies)
+
+
+def _copies(
+    paths: Sequence[Path],
+    outcomes: Sequence[Decoded],
+    splits: Mapping[Path, list[str]],
+    scenes: Mapping[Path, tuple[str, ...]],
+) -> list[Copy]:
+    """The earlier picture that each shows the same as: in another split before its own, equal before alike."""
+    earlier: dict[Path, Copy] = {}
+    first: dict[bytes, list[Path]] = {}
+    for path, each in zip(paths, outcomes, strict=True):
+        if not each.digest:
+            continue
+        equal = first.setdefault(each.digest, [])
+        other = next((one for one in equal if splits[one][0] != splits[path][0]), equal[0] if equal else None)
+        if other is not None:
+            earlier[path] = Copy(path, other, True)
+        if all(splits[one][0] != splits[path][0] for one in equal):
+            equal.append(path)
+    for one, other in ((paths[a], paths[b]) for a, b in alike(outcomes).tolist()):
+        across = splits[one][0] != splits[other][0]
+        known = earlier.get(other)
+        if not across and scenes[one] and scenes[one] == scenes[other]:
+            continue  # frames of one track are meant to be alike
+        if known is None or (across and not known.same and splits[known.of][0] == splits[other][0]):
+            earlier[other] = Copy(other, one, False)
+    return [earlier[path] for path in paths if path in earlier]
+
+
+def report(looked: Looked) -> Iterator[Finding]:
+    """Pictures that do not decode, and those that stand in a set more than once."""
+    for path, failure in looked.failures.items():
+        yield found("picture.truncated", path, f"cannot be decoded to its end: {failure}")
+    for path, splits in looked.splits.items():
+        if len(splits) > 1:
+            yield found("splits.shared", path, f"stands in {' and '.join(splits)}")
+    for each in looked.copies:
+        own, others = looked.splits[each.path][0], looked.splits[each.of][0]
+        message = f"of {own} {'is the same file as' if each.same else 'shows the same as'} {each.of} of {others}"
+        if own == others:
+            kind = "picture.duplicate" if each.same else "picture.alike"
+        else:
+            kind = "splits.shared" if each.same else "splits.alike"
+        yield found(kind, each.path, message)
+
+
+def scene(sample: Sample) -> tuple[tuple[str, ...], int | None]:
+    """What a picture was taken from, and the number of its frame: as the data says, else as its file name says.
+
+    Names count only where they speak of a video: ``dusk_frame0012.jpg``, ``track0007[03].png``, ``video3_000120.jpg``.
+    ``IMG_0012.jpg`` and ``frame_12.jpg`` do not.
+
+    Returns:
+        The scene, empty when nothing is known of it; and the frame's number, None when it is not known.
+
+    Example:
+        >>> import numpy as np
+        >>> none = np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.int64)
+        >>> scene(Sample(Path("/d/track0007[03].png"), 8, 8, *none))
+        (('track0007',), 3)
+        >>> scene(Sample(Path("/d/IMG_0012.jpg"), 8, 8, *none))
+        ((), None)
+    """
+    stated = _stated_scene(sample)
+    if stated:
+        frame = sample.attributes.get("frame")
+        return stated, frame if isinstance(frame, int) else None
+    stem = sample.image.stem
+    match = _EXPORTED_NAME.fullmatch(stem) or _TRACK_NAME.fullmatch(stem) or _FRAME_NAME.fullmatch(stem)
+    return ((match["group"].rstrip(" _.-"),), int(match["frame"][-18:])) if match else ((), None)
+
+
+def _stated_scene(sample: Sample) -> tuple[str, ...]:
+    said = sample.attributes
+    if not any(said.get(key) not in (None, "") for key in _GROUPS):
+        return ()
+    return tuple(str(said[key]) for key in ("scenario", *_GROUPS) if isinstance(said.get(key), (str, int)))
+
+
+def scenes_in_two_splits(dataset: Dataset) -> Iterator[Finding]:
+    """Videos and tracks with pictures in several splits.
+
+    Where two splits both hold the same frame of what bears one name, the numbering has begun anew in each, and these
+    are two scenes.
+    """
+    members: dict[tuple[str, ...], dict[str, dict[int | None, Path]]] = {}
+    counts: dict[tuple[tuple[str, ...], str], int] = {}
+    for split, samples in dataset.splits.items():
+        for sample in samples:
+            group, frame = scene(sample)
+            if group:
+                members.setdefault(group, {}).setdefault(split, {}).setdefault(frame, sample.image)
+                counts[group, split] = counts.get((group, split), 0) + 1
+    for group, splits in members.items():
+        held = [set(frames) - {None} for frames in splits.values()]
+        anew = any(one & other for at, one in enumerate(held) for other in held[:at])
+        if len(splits) < 2 or anew:
+            continue
+        each = ", ".join(f"{counts[group, split]} in {split}" for split in splits)
+        image = next(iter(splits[list(splits)[1]].values()))
+        total = counted(sum(counts[group, split] for split in splits), "picture")
+        yield found("splits.scene", image, f"{' '.join(group)} has {total}: {each}")
