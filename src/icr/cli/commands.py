@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from icr.cli import (
+    add_parents,
     bench,
     compare,
     data,
@@ -56,6 +57,7 @@ app.command("predict")(predict.predict)
 app.command("compare")(compare.compare)
 app.add_typer(bench.app)
 app.add_typer(data.app)
+data.app.command("add-parents")(add_parents.add_parents)
 data.app.command("pair")(pair.pair)
 data.app.command("from-video")(from_video.from_video)
 data.app.command("relations")(relations.relations)
