@@ -17,7 +17,7 @@ from icr.data.findings import KINDS, found
 from icr.data.formats.text import counted
 from icr.data.leaks import Looked, look, scenes_in_two_splits
 from icr.data.misfits import Shared, Swapped, area, repeated, report_swapped, shares_inside, swapped
-from icr.data.pairs import Pairing, children, pair_all
+from icr.data.pairs import Pairing, children, one_of, pair_all
 from icr.errors import InputError
 from icr.relations import HALF, Chosen, Relation, ResolvedRelation, choose, resolve
 
@@ -175,7 +175,7 @@ def _child(
         name = dataset.names[sample.labels[stated]]
         yield found("pairs.class", file, f"{called} has a {name} as its stated parent, expected {wanted}", line)
     elif parent < 0:
-        allowed = np.isin(sample.labels, relation.parents)
+        allowed = one_of(sample.labels, relation.parents)
         allowed[child] = False
         best = float(shares[allowed].max()) if allowed.any() else -1
         why = f"the nearest to one holds {best:.0%} of it" if best > 0 else f"no {wanted} touches it"

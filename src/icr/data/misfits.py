@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from icr.data.dataset import Dataset, Finding, Sample
 from icr.data.findings import found
 from icr.data.formats.text import counted
-from icr.data.pairs import Pairing
+from icr.data.pairs import Pairing, one_of
 from icr.relations import HALF, ResolvedRelation
 
 _INSIDE, _SMALLER = 0.9, 0.5
@@ -64,12 +65,12 @@ _RIGHT, _UNTOLD = "right", "untold"
 def _way(sample: Sample, relation: ResolvedRelation) -> int | str:
     """Whether the classes of a relation stand right in a picture, or that cannot be told; or the class exchanged."""
     children = sample.boxes[sample.labels == relation.child]
-    is_parent = np.isin(sample.labels, relation.parents)
+    is_parent = one_of(sample.labels, relation.parents)
     if not len(children) or not is_parent.any():
         return _UNTOLD
     parents = sample.boxes[is_parent]
     if (shares_inside(children, parents) >= HALF).any():
-        return _RIGHT if _fits(children, parents).any() else _UNTOLD
+        return _RIGHT
     held = _fits(parents, children).any(1)
     classes = np.unique(sample.labels[is_parent])
     if len(classes) == 1 and held.sum() * 2 >= len(parents):
@@ -116,10 +117,11 @@ def repeated(dataset: Dataset, alike: Mapping[Path, Path]) -> Iterator[Finding]:
         for sample in samples:
             sides = np.array([sample.width, sample.height] * 2, np.float64)
             shares = np.round(sample.boxes / np.maximum(sides, 1), 6)
-            if not _telling(shares):
+            numbers = blake2b(sample.labels.tobytes() + shares.tobytes(), digest_size=16).digest()
+            other = first.setdefault(numbers, sample)
+            if other.image == sample.image or not _telling(shares):
                 continue
-            other = first.setdefault(sample.labels.tobytes() + shares.tobytes(), sample)
-            if other.image == sample.image or _root(sample.image, alike) == _root(other.image, alike):
+            if _root(sample.image, alike) == _root(other.image, alike):
                 continue
             message = f"{counted(len(sample.labels), 'box', 'boxes')} stand exactly as in {other.label_file}"
             yield found("labels.repeated", sample.label_file or sample.image, f"the {message}, of another picture")
@@ -158,6 +160,9 @@ class Shared:
             if not len(mine):
                 continue
             held = pairing.parents[mine]
+            if len(set(held.tolist())) == len(held):
+                self._single[relation.child] = self._single.get(relation.child, 0) + len(held)
+                continue
             for parent, number in zip(*np.unique(held, return_counts=True), strict=True):
                 if number == 1:
                     self._single[relation.child] = self._single.get(relation.child, 0) + 1
@@ -170,7 +175,7 @@ class Shared:
     def _plain(self, sample: Sample, pairing: Pairing, child: int, relation: ResolvedRelation) -> bool:
         if pairing.stated[child]:
             return True
-        allowed = np.isin(sample.labels, relation.parents)
+        allowed = one_of(sample.labels, relation.parents)
         allowed[child] = False
         return int((shares_inside(sample.boxes[[child]], sample.boxes[allowed])[0] >= HALF).sum()) == 1
 

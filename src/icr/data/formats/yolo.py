@@ -60,7 +60,8 @@ def pairs_file(image: Path) -> Path:
 
 def _beside_images(image: Path, folder: str) -> Path | None:
     before, images, after = str(image).rpartition(f"{os.sep}images{os.sep}")
-    return Path(f"{before}{os.sep}{folder}{os.sep}{after}").with_suffix(".txt") if images else None
+    stem = os.path.splitext(after)[0]  # noqa: PTH122 (called several times for every picture of large sets)
+    return Path(f"{before}{os.sep}{folder}{os.sep}{stem}.txt") if images else None
 
 
 def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
