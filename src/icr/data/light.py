@@ -6,6 +6,7 @@ import json
 import os
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,16 +28,9 @@ def lights(dataset: Dataset, *, measure: bool = False) -> Counter[str]:
     as night where their mean luma is below 75. That is a rule of thumb for road scenes, right for 58 of 60 generated
     ones; dusk, tunnels and close-ups of dark vehicles mislead it.
     """
-    manifest = _manifest(dataset.source)
-    counts: Counter[str] = Counter()
-    asked: list[Path] = []
-    for samples in dataset.splits.values():
-        for sample in samples:
-            known = stated(sample) or manifest.get(os.path.normpath(sample.image), "")
-            if known:
-                counts[known] += 1
-            else:
-                asked.append(sample.image)
+    told = lights_told(dataset.source, [sample for samples in dataset.splits.values() for sample in samples])
+    counts = Counter(light for _, light in told if light)
+    asked = [sample.image for sample, light in told if not light]
     if not measure:
         counts["unknown"] += len(asked)
     else:
@@ -44,6 +38,12 @@ def lights(dataset: Dataset, *, measure: bool = False) -> Counter[str]:
             for luma in pool.map(mean_luma, asked):
                 counts["unknown" if luma is None else "night" if luma < DARK else "day"] += 1
     return Counter({light: number for light, number in counts.items() if number})
+
+
+def lights_told(source: Path, samples: Sequence[Sample]) -> list[tuple[Sample, str]]:
+    """Each picture with ``day`` or ``night``, as its attributes or the manifest beside `source` say; else empty."""
+    manifest = _manifest(source)
+    return [(sample, stated(sample) or manifest.get(os.path.normpath(sample.image), "")) for sample in samples]
 
 
 def stated(sample: Sample) -> str:

@@ -213,13 +213,40 @@ def refuse_existing(path: Path) -> Path:
     Raises:
         InputError: something is there already, or its folder is not, or its suffix is none of a picture.
     """
-    if path.exists():
-        raise InputError(f"{path} exists already and nothing is written over; choose another --out")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.parent} to write it in; make it first")
+    _refuse_place(path, "--out")
     if path.suffix.lower() not in (".jpg", ".jpeg", ".png", ".webp"):
         raise InputError(f"{path}: the sheet cannot be written with suffix {path.suffix!r}; use .jpg or .png")
     return path
+
+
+def refuse_existing_page(path: Path) -> Path:
+    """Return the path when a page can be written there as a new file.
+
+    Raises:
+        InputError: something is there already, or its folder is not, or its suffix is not that of a page.
+    """
+    _refuse_place(path, "--html")
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"{path}: a page is written with suffix .html, not {path.suffix!r}")
+    return path
+
+
+def _refuse_place(path: Path, option: str) -> None:
+    if path.exists():
+        raise InputError(f"{path} exists already and nothing is written over; choose another {option}")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent} to write it in; make it first")
+
+
+def write_page(html: str, path: Path) -> None:
+    """Write a page, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        temporary.write_text(html, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def settle_relations(given: Sequence[str], dataset: Dataset) -> tuple[tuple[ResolvedRelation, ...], str]:
