@@ -24,6 +24,28 @@ def test_json_is_one_object_that_agrees_with_the_files(tmp_path: Path, capsys: p
     assert told["vehicles"] == sum(row.startswith("1 ") for row in rows)
 
 
+def test_other_scenes_and_spoiled_labels_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "doors"
+    options = ["--train", "6", "--scene", "door", "--label-noise", "1", "--size", "480x320", "--workers", "1"]
+    assert run(["data", "synth", str(out), *options]) == DONE
+    said = capsys.readouterr().out
+    assert "x handle" in said and "x door" in said
+    spoiled = sum(len(entry["spoiled"]) for entry in json.loads((out / "manifest.json").read_text())["images"])
+    assert f"{spoiled} training labels are spoiled" in said
+    assert (out / "labels-clean/train").is_dir() and (out / "pairs-clean/train").is_dir()
+
+
+def test_the_presets_set_the_scenes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option, key, expected in (("--svmlp", "size", [1920, 1080]), ("--crowded", "size", [1280, 720])):
+        assert (
+            run(["data", "synth", str(tmp_path / option), "--train", "1", "--json", "--workers", "1", option]) == DONE
+        )
+        told = json.loads(capsys.readouterr().out)
+        assert told[key] == expected
+        assert told["objects"]["plate"] == told["plates"] == told["pairs"] == told["objects"]["vehicle"]
+        assert (told["plates"] > 7) == (option == "--crowded")
+
+
 def test_images_are_divided_into_splits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["data", "synth", str(tmp_path / "scenes"), "--images", "4", "--close", *SMALL]) == DONE
     said = capsys.readouterr()
@@ -44,6 +66,12 @@ def test_images_are_divided_into_splits(tmp_path: Path, capsys: pytest.CaptureFi
         (["--images", "2", "--seed", "-3"], "seed is -3"),
         (["--images", "2", "--workers", "0"], "workers is 0"),
         (["--images", "many"], "valid integer"),
+        (["--svmlp", "--close"], "--close and --svmlp say different things"),
+        (["--crowded", "--scene", "door"], "--crowded and --scene door say different things"),
+        (["--svmlp", "--size", "640x480"], "--size stands beside --svmlp"),
+        (["--scene", "riders"], "did you mean 'rider'?"),
+        (["--images", "2", "--label-noise", "2"], "label noise is 2.0"),
+        (["--val", "2", "--label-noise", "0.5"], "there is no train split"),
     ],
 )
 def test_bad_options_are_told_in_one_line(

@@ -251,7 +251,7 @@ def _try(
     # Folding back keeps the sizes spread where clipping would heap them at the limits.
     low, high = settings.plate_limits
     if areas:
-        low, high = 0.0, float(settings.size[0])
+        low, high = 0.0, np.inf
         widths = np.sqrt(np.array(areas) * (PLATE_WIDTH / PLATE_HEIGHT))
     widths = np.where(widths < low, np.minimum(low * low / widths, high), widths)
     widths = np.where(widths > high, np.maximum(high * high / widths, low), widths)

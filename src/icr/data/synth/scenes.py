@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from icr.data.synth import riders
+from icr.data.synth import doors, riders
 from icr.data.synth.camera import Array
+from icr.data.synth.indoors import paint_doors
 from icr.data.synth.layout import Light, lay_out
 from icr.data.synth.paint import paint
 from icr.data.synth.settings import DEFAULT, RIDERS, SceneSettings
@@ -63,6 +64,7 @@ class Stage:
 STAGES: dict[str, Stage] = {
     "road": Stage(("plate", "vehicle"), (("plate", "vehicle"),), DEFAULT, lay_out, paint),
     "rider": Stage(riders.NAMES, riders.RELATIONS, RIDERS, riders.lay_out_riders, paint),
+    "door": Stage(doors.NAMES, doors.RELATIONS, DEFAULT, doors.lay_out_doors, paint_doors),
 }
 
 

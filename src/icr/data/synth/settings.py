@@ -137,7 +137,7 @@ DEFAULT = SceneSettings(
     hidden=0.0,
     census=Census(
         images=(30, 22, 16, 12, 8, 5, 3, 2, 1, 1),
-        areas=((0.0, 36.05), (0.01, 60.0), (0.187, 200.0), (0.526, 1024.0), (0.9599, 9216.0), (1.0, 26000.0)),
+        areas=((0.0, 36.05), (0.01, 60.0), (0.182, 200.0), (0.526, 1024.0), (0.9599, 9216.0), (1.0, 26000.0)),
     ),
 )
 """Scenes with the numbers and sizes of the paper's data set, SVMLP, in pictures of one size."""
