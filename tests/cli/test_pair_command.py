@@ -165,6 +165,30 @@ def test_help_has_an_example_and_loads_nothing_heavy() -> None:
     assert "Example: icr data pair" in done.stdout and done.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_sheet_of_what_cannot_be_drawn(plates: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = plates / "images/train/b.png"
+    file.write_bytes(file.read_bytes()[:200])
+    words = ["data", "pair", str(plates), "--sheet", str(tmp_path / "sheet.png")]
+    assert run([*words, "--out", str(tmp_path / "out")]) == 0
+    assert f"not drawn: {file}" in capsys.readouterr().err and not (tmp_path / "sheet.png").exists()
+    assert (tmp_path / "out/decisions.csv").exists()
+    (plates / "labels/train/b.txt").unlink()
+    assert run([*words, "--out", str(tmp_path / "plain")]) == 0
+    assert "no child is ambiguous, so there is no sheet" in capsys.readouterr().err
+
+
+def test_faulty_rows_do_not_shift_decisions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plates = yolo_set(tmp_path / "set", {"b": ["0 nan 0 0 0", PLATE, "9 0.5 0.5 0.1 0.1", CAR, WIDER]})
+    first = tmp_path / "first"
+    asked(capsys, plates, "--out", first)
+    decide(first / "decisions.csv", "2")
+    for number, source in enumerate((plates, first)):
+        out = tmp_path / f"second{number}"
+        assert asked(capsys, source, "--decisions", first / "decisions.csv", "--out", out)["decided"] == 1
+        sample = formats.read(out).splits["train"][0]
+        assert sample.parents.tolist() == [2, -1, -1] and sample.boxes[2].tolist() == pytest.approx([10, 8, 90, 72])
+
+
 def test_a_set_without_a_declared_relation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plates = yolo_set(tmp_path / "set", yaml=YAML.split("relations")[0])
     assert run(["data", "pair", str(plates), "--out", str(tmp_path / "out")]) == 2

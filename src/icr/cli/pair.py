@@ -92,6 +92,8 @@ def pair(
                 sheets, unreadable = doubt_sheet.write(proposal.doubts, dataset.names, sheet, progress=report)
             for line in unreadable:
                 say(f"not drawn: {line}")
+        elif sheet is not None:
+            say("no child is ambiguous, so there is no sheet")
         open_ = 0 if guess else len(proposal.doubts)
         say(
             f"{counted(proposal.pairs, 'pair')}, {counted(proposal.orphans, 'child', 'children')} without a parent; "

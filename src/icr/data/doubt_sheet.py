@@ -44,7 +44,7 @@ def write(
     """Write sheets of ambiguous children: each with its candidates, numbered, and beneath them the child close up.
 
     Args:
-        doubts: the ambiguous children; at least one.
+        doubts: the ambiguous children.
         names: class names.
         file: the first sheet, ``.jpg`` or ``.png``; of more than 30 children the further sheets are called ``-2``, …
         columns: children in a row.
@@ -52,9 +52,6 @@ def write(
 
     Returns:
         The sheets, and a line for each picture that could not be read.
-
-    Raises:
-        InputError: no picture could be read.
     """
     sheets: list[Path] = []
     unreadable: list[str] = []
@@ -72,8 +69,6 @@ def write(
         head = legend("to be decided", lines, [("the child", colour_of(0))], False, width)
         write_picture(contact_sheet(pictures, columns, captions=captions, header=head), target)
         sheets.append(target)
-    if not sheets:
-        raise InputError(unreadable[0] if unreadable else "there is no ambiguous child, so there is nothing to show")
     return sheets, unreadable
 
 
