@@ -12,7 +12,13 @@ import pytest
 from icr.cli.commands import run
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "data"))
-from small_sets import CAR, PLATE, YAML, coco_set, yolo_set
+from small_sets import CAR, PLATE, YAML, coco_set, picture, yolo_set
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks in these tests remember nothing in the cache folder of whoever runs them."""
+    monkeypatch.setenv("ICR_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 def test_check_reads_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,6 +74,50 @@ def test_check_without_a_relation_says_so(tmp_path: Path, capsys: pytest.Capture
     assert "relations.unknown" in out and "pairs are not checked" in err
     assert run(["data", "check", str(tmp_path), "--relation", "plate:cra"]) == 2
     assert "did you mean 'car'?" in capsys.readouterr().err
+
+
+def test_check_writes_a_repaired_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = yolo_set(tmp_path / "a", {"a": [PLATE, CAR, "9 0.5 0.5 0.1 0.1"], "b": [PLATE, CAR, CAR], "c": [PLATE]})
+    before = {each: each.read_bytes() for each in root.rglob("*") if each.is_file()}
+    out = tmp_path / "b"
+    assert run(["data", "check", str(root), "--fix", str(out)]) == 0  # the copy has no error
+    answer = capsys.readouterr().out
+    assert answer.endswith(
+        "1 error, 2 warnings, 0 remarks\n"
+        f"\n{out} (yolo), the repaired copy:\n"
+        "       1  repeated boxes left out (labels.duplicate)\n"
+        "  no longer found: labels.class 1, pairs.ambiguous 1 (rows and files that cannot be used are left out)\n"
+        "  left for you: pairs.orphan 1\n"
+    )
+    assert {each: each.read_bytes() for each in root.rglob("*") if each.is_file()} == before
+    assert (out / "labels" / "train" / "b.txt").read_text() == f"{PLATE}\n{CAR}\n"
+    assert run(["data", "check", str(root), "--fix", str(out)]) == 2
+    assert "exists and is not empty" in capsys.readouterr().err
+    assert run(["data", "check", str(root), "--fix", str(tmp_path / "c"), "--images", "link", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["fix"] == {
+        "out": str(tmp_path / "c"),
+        "format": "yolo",
+        "mended": {"labels.duplicate": 1},
+        "left": {"pairs.orphan": 1},
+        "not_held": [],
+    }
+    assert (tmp_path / "c" / "images" / "train" / "a.png").is_symlink()
+
+
+def test_a_repaired_copy_of_what_is_only_read_is_coco(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "a"
+    xml = (
+        "<annotation><size><width>100</width><height>80</height></size><object><name>car</name><bndbox>"
+        "<xmin>10</xmin><ymin>10</ymin><xmax>150</xmax><ymax>60</ymax></bndbox></object></annotation>"
+    )
+    (folder / "Annotations").mkdir(parents=True)
+    (folder / "Annotations" / "p.xml").write_text(xml)
+    picture(folder / "JPEGImages" / "p.jpg")
+    run(["data", "check", str(folder), "--fix", str(tmp_path / "b")])
+    out, err = capsys.readouterr()
+    assert "voc is only read, so the copy is coco" in err
+    assert "1  boxes cut off at their picture's edge (boxes.partly_outside)" in out
+    assert json.loads(next((tmp_path / "b").glob("*.json")).read_text())["annotations"][0]["bbox"] == [10, 10, 90, 50]
 
 
 def test_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from icr.cli.output import answer, answer_json, say
+from icr.cli.proposals import add_proposals
 from icr.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from icr.data.dataset import Dataset
+    from icr.data.check import Examined
+    from icr.data.dataset import Dataset, Finding
+    from icr.data.formats import Images
+    from icr.relations import Relation
 
 app = typer.Typer(name="data", help="Check, convert, look at and generate data sets.", no_args_is_help=True)
 
@@ -30,54 +34,114 @@ def check(
     relation: Relations = None,
     format: Format = None,
     all_: Annotated[bool, typer.Option("--all", help="Print every finding, not the first three of each id.")] = False,
+    fix: Annotated[Path | None, typer.Option(help="Write a repaired copy here; a folder, new or empty.")] = None,
+    images: Annotated[str, typer.Option(help="What --fix does with pictures: copy, or link to them.")] = "copy",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Decode pictures anew that an earlier check decoded.")] = False,
     json: Json = False,
 ) -> None:
-    """Say what is wrong with a data set, file and line; nothing is changed. Ends with 1 if anything is an error.
+    """Say what is wrong with a data set, file and line; it is not changed. Ends with 1 if anything is an error.
 
-    Example: icr data check plates/data.yaml --relation plate:vehicle
+    With --fix, what can be mended without looking is mended in a copy, and the status speaks of the copy. Decoded
+    pictures are remembered in the user's cache folder (or the one that ICR_CACHE names), never beside the data.
+
+    Example: icr data check plates/data.yaml --relation plate:vehicle --fix plates-mended
     """
     from icr.data import formats
-    from icr.data.check import check, relations_to_check, report
+    from icr.data.check import examine, relations_to_check, report
+    from icr.data.copying import images_way, refuse_filled
 
+    way = images_way(images)
+    if fix is not None:
+        refuse_filled(fix)
     with _progress("reading labels"):
         dataset = formats.read(data, format=format)
     chosen = relations_to_check(relation or (), dataset)
-    with _progress("decoding pictures") as progress:
-        findings = check(dataset, chosen.relations, progress=progress)
-    if json:
-        answer_json(
-            {
-                "findings": [vars(each) for each in findings],
-                "counts": dict(Counter(each.id for each in findings)),
-                "severities": dict(Counter(each.severity for each in findings)),
-                "images": {split: len(samples) for split, samples in dataset.splits.items()},
-                "objects": _objects(dataset),
-                "relations": [str(each) for each in chosen.relations],
-            }
-        )
-    else:
+    with _progress("looking at pictures") as progress:
+        examined = examine(dataset, chosen.relations, progress=progress, fresh=fresh)
+    findings = examined.findings
+    said: dict[str, object] = {
+        "findings": [vars(each) for each in findings],
+        "counts": dict(Counter(each.id for each in findings)),
+        "severities": dict(Counter(each.severity for each in findings)),
+        "images": {split: len(samples) for split, samples in dataset.splits.items()},
+        "objects": _objects(dataset),
+        "relations": [str(each) for each in chosen.relations],
+    }
+    if not json:
         say(_summary(dataset))
         say(f"{chosen.said}\n")
         answer(report(findings, data, every=all_))
+    if fix is not None:
+        if relation:
+            dataset.relations = chosen.relations
+        findings, said["fix"] = _fix(dataset, examined, chosen.relations, fix, way, tell=not json)
+    if json:
+        answer_json(said)
     if any(each.severity == "error" for each in findings):
         raise typer.Exit(1)
+
+
+def _fix(
+    dataset: Dataset, examined: Examined, relations: Sequence[Relation], out: Path, images: Images, *, tell: bool
+) -> tuple[list[Finding], dict[str, object]]:
+    """Write a repaired copy, say what was mended, and check the copy."""
+    from icr.data import formats
+    from icr.data.check import examine
+    from icr.data.copying import target_format
+    from icr.data.repair import HOW, left, repaired
+
+    target, why = target_format(dataset, None)
+    if why:
+        say(why)
+    mended = repaired(dataset, examined)
+    with _progress("writing"):
+        lost = formats.write(mended.dataset, out, target, images=images)
+    for each in lost:
+        say(f"not held by {target}: {each}")
+    with _progress("looking at the copy") as progress:
+        after = examine(formats.read(out, format=target), relations, progress=progress).findings
+    counts = list(left(examined.findings, after))
+    if tell:
+        answer(f"\n{out} ({target}), the repaired copy:")
+        for kind, number in mended.done.items():
+            answer(f"  {number:>6,}  {HOW[kind]} ({kind})")
+        gone = [f"{kind} {old - new:,}" for kind, old, new in counts if old > new and kind not in mended.done]
+        if gone:
+            answer(f"  no longer found: {', '.join(gone)} (rows and files that cannot be used are left out)")
+        stay = [f"{kind} {new:,}" for kind, _, new in counts if new]
+        answer(f"  left for you: {', '.join(stay) or 'nothing'}")
+    return after, {
+        "out": str(out),
+        "format": target,
+        "mended": dict(mended.done),
+        "left": {kind: new for kind, _, new in counts if new},
+        "not_held": list(lost),
+    }
 
 
 @app.command("convert")
 def convert(
     data: Data,
-    to: Annotated[str, typer.Option(help="yolo or coco.")],
+    to: Annotated[str, typer.Option(help="yolo or coco; cvat or labelstudio, to label the pictures there.")],
     out: Annotated[Path, typer.Option(help="The folder to write; new, or empty.")],
     relation: Relations = None,
     images: Annotated[
         str, typer.Option(help="copy, link, or reference: leave them where they are (COCO only).")
     ] = "copy",
+    weights: Annotated[
+        Path | None, typer.Option(help="A detector that proposes boxes, for cvat and labelstudio, in pictures without.")
+    ] = None,
+    conf: Annotated[float, typer.Option(min=0.0, max=1.0, help="The least score of a proposal.")] = 0.25,
+    imgsz: Annotated[int | None, typer.Option(min=32, help="The detector's input size. Default: as trained.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or 0; the first GPU if there is one.")] = None,
     format: Format = None,
     json: Json = False,
 ) -> None:
     """Write a data set in another format, pairs and relations included.
 
     Example: icr data convert plates/data.yaml --to coco --out plates-coco --images link
+
+    Example: icr data convert frames/data.yaml --to cvat --out frames-cvat --weights best.pt
     """
     from icr.data import formats
     from icr.data.formats.text import counted
@@ -89,11 +153,16 @@ def convert(
     way = next((each for each in ways if each == images), None)
     if way is None:
         raise InputError(f"--images {images}: expected {', '.join(ways)}{nearest(images, ways)}")
+    if weights is not None and to not in ("cvat", "labelstudio"):
+        raise InputError(f"--weights with --to {to}: proposals are for a person to correct; use cvat or labelstudio")
     with _progress("reading labels"):
         dataset = formats.read(data, format=format)
     if relation:
         dataset.relations = tuple(Relation.parse(text) for text in relation)
-    resolve(dataset.relations, dataset.names)
+    relations = resolve(dataset.relations, dataset.names)
+    proposed = None
+    if weights is not None:
+        proposed = add_proposals(dataset, weights, relations, conf=conf, imgsz=imgsz, device=device)
     errors = sum(each.severity == "error" for each in dataset.findings)
     if errors:
         say(
@@ -115,6 +184,7 @@ def convert(
                 "pairs": pairs,
                 "faulty": errors,
                 "not_held": list(lost),
+                **({"proposed": vars(proposed)} if proposed is not None else {}),
             }
         )
     else:

@@ -12,7 +12,7 @@ from icr.data.cache import decoded
 from icr.data.dataset import Dataset, Finding, Sample
 from icr.data.findings import found
 from icr.data.formats.text import counted
-from icr.data.pictures import Decoded, exists
+from icr.data.pictures import exists
 
 _GROUPS = ("video", "track", "clip", "sequence")
 """Attributes of a picture that name what it was taken from; where there are several, all of them together."""
@@ -50,11 +50,15 @@ class Looked:
         splits: the splits that each picture stands in.
         failures: why those that cannot be decoded cannot.
         copies: those that show the same as an earlier one, in another split if there is such a one.
+        equal: for files that are equal byte for byte, the first of them.
+        alike: every two that are not equal but show the same, frames of one stated scene in one split aside.
     """
 
     splits: Mapping[Path, list[str]]
     failures: Mapping[Path, str]
     copies: Sequence[Copy]
+    equal: Mapping[Path, Path]
+    alike: Sequence[tuple[Path, Path]]
 
 
 def look(dataset: Dataset, progress: Callable[[int, int], None] | None = None, *, fresh: bool = False) -> Looked:
@@ -70,36 +74,39 @@ def look(dataset: Dataset, progress: Callable[[int, int], None] | None = None, *
     paths = [path for path in splits if exists(path)]
     outcomes = list(decoded(paths, progress, fresh=fresh))
     failures = {path: each.failure for path, each in zip(paths, outcomes, strict=True) if each.failure is not None}
-    copies = _copies(paths, outcomes, splits, scenes)
-    return Looked(splits, failures, copies)
+    first: dict[bytes, Path] = {}
+    equal = {
+        path: first.setdefault(each.digest, path) for path, each in zip(paths, outcomes, strict=True) if each.digest
+    }
+    close = [(paths[one], paths[other]) for one, other in alike(outcomes).tolist()]
+    # Frames of one track are meant to be alike.
+    close = [
+        (one, other)
+        for one, other in close
+        if splits[one][0] != splits[other][0] or not scenes[one] or scenes[one] != scenes[other]
+    ]
+    return Looked(splits, failures, _copies(equal, close, splits), equal, close)
 
 
 def _copies(
-    paths: Sequence[Path],
-    outcomes: Sequence[Decoded],
-    splits: Mapping[Path, list[str]],
-    scenes: Mapping[Path, tuple[str, ...]],
+    equal: Mapping[Path, Path], close: Sequence[tuple[Path, Path]], splits: Mapping[Path, list[str]]
 ) -> list[Copy]:
     """The earlier picture that each shows the same as: in another split before its own, equal before alike."""
     earlier: dict[Path, Copy] = {}
-    first: dict[bytes, list[Path]] = {}
-    for path, each in zip(paths, outcomes, strict=True):
-        if not each.digest:
-            continue
-        equal = first.setdefault(each.digest, [])
-        other = next((one for one in equal if splits[one][0] != splits[path][0]), equal[0] if equal else None)
+    members: dict[Path, list[Path]] = {}
+    for path, root in equal.items():
+        before = members.setdefault(root, [])
+        other = next((one for one in before if splits[one][0] != splits[path][0]), before[0] if before else None)
         if other is not None:
             earlier[path] = Copy(path, other, True)
-        if all(splits[one][0] != splits[path][0] for one in equal):
-            equal.append(path)
-    for one, other in ((paths[a], paths[b]) for a, b in alike(outcomes).tolist()):
+        if all(splits[one][0] != splits[path][0] for one in before):
+            before.append(path)
+    for one, other in close:
         across = splits[one][0] != splits[other][0]
         known = earlier.get(other)
-        if not across and scenes[one] and scenes[one] == scenes[other]:
-            continue  # frames of one track are meant to be alike
         if known is None or (across and not known.same and splits[known.of][0] == splits[other][0]):
             earlier[other] = Copy(other, one, False)
-    return [earlier[path] for path in paths if path in earlier]
+    return [earlier[path] for path in splits if path in earlier]
 
 
 def report(looked: Looked) -> Iterator[Finding]:

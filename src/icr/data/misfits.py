@@ -169,7 +169,7 @@ class Shared:
                     continue
                 own = mine[held == parent]
                 plain = [child for child in own.tolist() if self._plain(sample, pairing, child, relation)]
-                if len(plain) > 1:
+                if len(np.unique(sample.boxes[plain], axis=0)) > 1:  # repeated rows have a finding of their own
                     self._several.append((sample, relation.child, int(parent), plain))
 
     def _plain(self, sample: Sample, pairing: Pairing, child: int, relation: ResolvedRelation) -> bool:
