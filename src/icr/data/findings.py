@@ -150,6 +150,22 @@ KINDS: dict[str, Kind] = {
     "labels.attribute": Kind(
         "warning", "What a row says beside the box is not as expected; the box is used", "Correct the row."
     ),
+    "labels.rotated": Kind(
+        "error",
+        "A box is turned, or was drawn on a turned picture; only upright ones can be trained, so it is left out",
+        "Draw it upright.",
+    ),
+    "labels.shape": Kind("error", "A shape is neither a box nor an outline; it is left out", "Draw a box around it."),
+    "labels.several": Kind(
+        "info",
+        "A picture was labelled more than once; the ground truth counts, else the labels changed last",
+        "Nothing, or mark the right ones as ground truth.",
+    ),
+    "labels.unfinished": Kind(
+        "warning",
+        "A picture handed to an annotation tool has no finished labels, so it is left out",
+        "Finish it in the tool, and export anew.",
+    ),
     "labels.known_bad": Kind(
         "warning", "Users of this published set found the file faulty; it is read all the same", "Look at it."
     ),

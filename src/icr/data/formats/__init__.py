@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from icr.data.dataset import Dataset
-from icr.data.formats import coco, crpd, lsv_lp, ufpr_alpr, voc, yolo  # noqa: F401 (each registers itself)
+from icr.data.formats import coco, crpd, cvat, labelstudio, lsv_lp, ufpr_alpr, voc, yolo  # noqa: F401 (each registers itself)
 from icr.data.formats.folders import new_folder
 from icr.data.formats.registry import Format, Images, get, names, recognised, register
 from icr.errors import InputError, nearest

@@ -12,6 +12,7 @@ import numpy as np
 
 from icr.data.dataset import Dataset, Finding, Sample
 from icr.data.findings import found
+from icr.data.formats.annotating import looks_like_tasks
 from icr.data.formats.boxes import cut_circles, usable
 from icr.data.formats.coco_annotations import Box, CocoFile, find_parents, is_whole, read_annotations
 from icr.data.formats.coco_parts import add_parts
@@ -264,7 +265,7 @@ FORMAT = register(
     Format(
         "coco",
         "a COCO .json, or a folder with train.json, val.json or test.json",
-        lambda source: bool(find_files(source)),
+        lambda source: bool(files := find_files(source)) and not any(map(looks_like_tasks, files.values())),
         read,
         write,
     )

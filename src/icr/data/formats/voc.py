@@ -122,7 +122,10 @@ def _holds_xml(folder: Path) -> bool:
             head = file.read(4096)
     except OSError:
         return False
-    return b"annotation" in head.replace(b"\x00", b"") or b"<!DOCTYPE" in head or not head.strip()
+    head = head.replace(b"\x00", b"")
+    if b"<annotations" in head:  # CVAT's
+        return False
+    return b"annotation" in head or b"<!DOCTYPE" in head or not head.strip()
 
 
 def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:

@@ -35,12 +35,13 @@ class XmlBrokenError(Exception):
 
 @dataclass
 class Element:
-    """An element: its tag, the line it begins on, the text directly in it, and the elements in it."""
+    """An element: its tag, the line it begins on, the text directly in it, the elements in it, and its attributes."""
 
     tag: str
     line: int
     text: str = ""
     children: list[Element] = field(default_factory=list)
+    attributes: dict[str, str] = field(default_factory=dict)
 
     def first(self, tag: str) -> Element | None:
         """The first child of a tag."""
@@ -52,8 +53,8 @@ class Element:
         return child.text.strip() if child is not None else ""
 
 
-def parse(data: bytes) -> Element:
-    """Parse a document.
+def parse(data: bytes, largest: int = LARGEST) -> Element:
+    """Parse a document of up to `largest` bytes.
 
     Raises:
         XmlRefusedError: it declares a document type or entities: found in the text, before any of it is parsed.
@@ -67,8 +68,8 @@ def parse(data: bytes) -> Element:
         Traceback (most recent call last):
         icr.data.formats.xml_tree.XmlRefusedError: declares a DOCTYPE in line 1
     """
-    if len(data) > LARGEST:
-        raise XmlBrokenError(f"has {len(data):,} bytes, too many for the labels of one picture")
+    if len(data) > largest:
+        raise XmlBrokenError(f"has {len(data):,} bytes, more than {largest:,}")
     text = _decoded(data)
     declared = _FORBIDDEN.search(text)
     if declared is not None:
@@ -116,7 +117,7 @@ def _tree(text: str) -> Element:
     def start(tag: str, attributes: dict[str, str]) -> None:
         if len(path) > DEEPEST:
             raise XmlBrokenError(f"has elements more than {DEEPEST} deep", parser.CurrentLineNumber)
-        element = Element(tag, parser.CurrentLineNumber)
+        element = Element(tag, parser.CurrentLineNumber, attributes=attributes)
         path[-1].children.append(element)
         path.append(element)
 

@@ -1,0 +1,340 @@
+"""What the formats of annotation tools share: notes beside the labels, finding pictures, and groups read as pairs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from icr.data.dataset import NO_PARENT, UNSTATED, Dataset, Finding, Sample
+from icr.data.findings import found
+from icr.data.formats.folders import place, relative_names
+from icr.data.formats.registry import Images
+from icr.data.formats.text import read_settings_text, shown
+from icr.data.formats.yolo_write import relation_block
+from icr.data.pictures import exists, is_picture
+from icr.errors import InputError
+from icr.relations import Relation, resolve
+from icr.relations import read as read_relations
+
+NOTES = "icr.json"
+SPLITS = ("train", "val", "test")
+_SPLIT_NAMES = {**{each: each for each in SPLITS}, "training": "train", "valid": "val", "validation": "val"}
+_ALIKE = 1e-3
+_TASK_KEYS = (b'"annotations"', b'"predictions"', b'"data"', b'"rectanglelabels"', b'"completions"')
+
+
+@dataclass
+class Notes:
+    """What a tool does not carry, kept beside its file.
+
+    Attributes:
+        names: the classes in their order; empty when there are no notes.
+        relations: as the data set declares them.
+        pairs: child and parent class of every pair stated, relations aside.
+        category_ids: ids of the classes in COCO files.
+        pictures: attributes of pictures by their name, such as ``train/a.jpg``.
+        attributes: of the whole set.
+        numeric: attributes of boxes that are numbers, where the tool's file holds texts.
+    """
+
+    names: list[str] = field(default_factory=list)
+    relations: tuple[Relation, ...] = ()
+    pairs: list[tuple[str, str]] = field(default_factory=list)
+    category_ids: list[int] = field(default_factory=list)
+    pictures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
+    numeric: list[str] = field(default_factory=list)
+
+
+def write_notes(out: Path, dataset: Dataset, keys: Mapping[str, Sequence[str]], numeric: Sequence[str] = ()) -> Notes:
+    """Write the notes of a data set whose pictures are called `keys`, by split."""
+    samples = [sample for split in dataset.splits.values() for sample in split]
+    pairs = {
+        (int(sample.labels[child]), int(sample.labels[parent]))
+        for sample in samples
+        for child, parent in enumerate(sample.parents.tolist())
+        if parent >= 0
+    }
+    names = [key for split in dataset.splits for key in keys[split]]
+    notes = Notes(
+        list(dataset.names),
+        dataset.relations,
+        [(dataset.names[child], dataset.names[parent]) for child, parent in sorted(pairs)],
+        list(dataset.category_ids),
+        {key: sample.attributes for key, sample in zip(names, samples, strict=True)},
+        dataset.attributes,
+        list(numeric),
+    )
+    content = {
+        "names": notes.names,
+        "relations": relation_block(notes.relations),
+        "pairs": notes.pairs,
+        "category_ids": notes.category_ids,
+        "pictures": notes.pictures,
+        "attributes": notes.attributes,
+        "numeric": notes.numeric,
+    }
+    text = json.dumps(content, ensure_ascii=False, indent=1)
+    (out / NOTES).write_text(f"{text}\n", encoding="utf-8")
+    return notes
+
+
+def read_notes(folder: Path) -> Notes:
+    """The notes in a folder; empty ones when there are none.
+
+    Raises:
+        InputError: they are not as they were written.
+    """
+    file = folder / NOTES
+    if not file.is_file():
+        return Notes()
+    try:
+        content = json.loads(read_settings_text(file))
+        names, pictures = content["names"], content["pictures"]
+        pairs = [(child, parent) for child, parent in content["pairs"]]
+        if not (
+            all(
+                isinstance(each, str)
+                for each in [*names, *content["numeric"], *(name for pair in pairs for name in pair)]
+            )
+            and all(isinstance(each, dict) for each in pictures.values())
+            and {name for pair in pairs for name in pair} <= set(names)
+            and all(type(each) is int for each in content["category_ids"])
+            and isinstance(content["attributes"], dict)
+        ):
+            raise ValueError("its values are of other kinds")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = shown(" ".join(str(error).split()), 80)
+        raise InputError(f"{file}: not as icr data convert wrote it ({reason}); write it anew, or remove it") from None
+    relations = read_relations(content["relations"], str(file))
+    return Notes(
+        list(names), relations, pairs, content["category_ids"], pictures, content["attributes"], content["numeric"]
+    )
+
+
+def allowed_parents(relations: Sequence[Relation], pairs: Iterable[tuple[str, str]], names: Sequence[str]) -> Allowed:
+    """The classes of parents that each class of child may have."""
+    allowed: dict[int, set[int]] = {}
+    for relation in resolve(relations, names):
+        allowed.setdefault(relation.child, set()).update(relation.parents)
+    for child, parent in pairs:
+        allowed.setdefault(names.index(child), set()).add(names.index(parent))
+    return {child: frozenset(parents) for child, parents in allowed.items()}
+
+
+Allowed = dict[int, frozenset[int]]
+
+
+def place_pictures(dataset: Dataset, out: Path, images: Images, format: str) -> dict[str, list[str]]:
+    """Put the pictures below ``images/`` and name each, by split, as it lies there."""
+    if images == "reference":
+        raise InputError(f"--images reference: {format} shows pictures of its own folder; use copy or link")
+    keys: dict[str, list[str]] = {}
+    for split, samples in dataset.splits.items():
+        keys[split] = [f"{split}/{name.as_posix()}" for name in relative_names(samples)]
+        for sample, key in zip(samples, keys[split], strict=True):
+            if sample.width < 1 or sample.height < 1:
+                raise InputError(f"{sample.image}: the size of the picture is unknown, so it cannot be annotated")
+            place(sample.image, out / "images" / key, link=images == "link")
+    return keys
+
+
+def split_of(stated: str, key: str) -> str:
+    """The split of a picture: as stated, else as a folder of its name says, else train.
+
+    Example:
+        >>> split_of("Validation", "a.jpg"), split_of("", "images/test/a.jpg"), split_of("default", "a.jpg")
+        ('val', 'test', 'train')
+    """
+    for each in (stated, *PurePosixPath(key).parts[:-1]):
+        if each.lower() in _SPLIT_NAMES:
+            return _SPLIT_NAMES[each.lower()]
+    return "train"
+
+
+def looks_like_tasks(file: Path) -> bool:
+    """Whether a file begins as a list of tasks does."""
+    try:
+        if file.suffix.lower() != ".json" or not file.is_file():
+            return False
+        with file.open("rb") as opened:
+            head = opened.read(1 << 16).removeprefix(b"\xef\xbb\xbf").lstrip()
+    except OSError:
+        return False
+    # COCO results are lists, too, of objects with image_id.
+    return head.startswith(b"[") and b"image_id" not in head and any(key in head for key in _TASK_KEYS)
+
+
+class Pictures:
+    """Finds pictures in and below a folder by the names that tools give them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._by_name: dict[str, list[Path]] | None = None
+
+    def find(self, *names: str) -> Path | None:
+        """The picture of one of these names: where it says, below ``images/``, else the only one of its file name."""
+        for name in names:
+            path = PurePosixPath(name.replace("\\", "/"))
+            if "\x00" in name or not path.name or ".." in path.parts:
+                continue
+            tail = Path(*path.parts[1:]) if path.is_absolute() else Path(*path.parts)
+            for base in (self._folder, self._folder / "images"):
+                if exists(base / tail) and (base / tail).is_file():
+                    return base / tail
+        for name in names:
+            places = self._named(PurePosixPath(name.replace("\\", "/")).name)
+            if len(places) == 1:
+                return places[0]
+        return None
+
+    def _named(self, name: str) -> list[Path]:
+        if self._by_name is None:
+            self._by_name = {}
+            for parent, folders, files in os.walk(self._folder):
+                folders[:] = sorted(each for each in folders if not each.startswith("."))
+                for each in files:
+                    if is_picture(each):
+                        self._by_name.setdefault(each, []).append(Path(parent, each))
+        return self._by_name.get(name, [])
+
+
+def contained(boxes: npt.NDArray[np.float64], child: int, parents: Sequence[int]) -> npt.NDArray[np.float64]:
+    """The share of one box that lies in each of others."""
+    own, others = boxes[child], boxes[list(parents)]
+    sides = np.minimum(own[2:], others[:, 2:]) - np.maximum(own[:2], others[:, :2])
+    shared: npt.NDArray[np.float64] = np.clip(sides, 0, None).prod(1) / max(float((own[2:] - own[:2]).prod()), 1e-12)
+    return shared
+
+
+def best_parent(boxes: npt.NDArray[np.float64], child: int, parents: Sequence[int]) -> tuple[int, bool]:
+    """The possible parent that holds most of the child, of equals the smallest; and whether there are equals."""
+    shares = contained(boxes, child, parents)
+    areas = (boxes[list(parents), 2:] - boxes[list(parents), :2]).prod(1)
+    alike = np.flatnonzero(shares >= shares.max() - _ALIKE)
+    return parents[int(alike[areas[alike].argmin()])], len(alike) > 1
+
+
+def parents_by_group(
+    boxes: npt.NDArray[np.float64], labels: Sequence[int], groups: Sequence[int], allowed: Allowed
+) -> tuple[npt.NDArray[np.int64], list[int]]:
+    """Read the groups of one picture as pairs.
+
+    A child in a group belongs to the box of the group that is of a parent's class, the one that holds most of it where
+    there are several; without such a box it has no parent. A child in no group is left to geometry.
+
+    Args:
+        boxes: float64 (N, 4), xyxy.
+        labels: class of each box.
+        groups: of each box, 0 for none.
+        allowed: which classes may be a child's parent.
+
+    Returns:
+        Parents, int64 (N,), and the places of children of which two possible parents hold as much.
+    """
+    parents = np.full(len(labels), UNSTATED, np.int64)
+    doubtful = []
+    members: dict[int, list[int]] = {}
+    for index, group in enumerate(groups):
+        if group:
+            members.setdefault(group, []).append(index)
+    for index, (label, group) in enumerate(zip(labels, groups, strict=True)):
+        if not group:
+            continue
+        possible = [each for each in members[group] if each != index and labels[each] in allowed.get(label, ())]
+        parents[index] = NO_PARENT
+        if possible:
+            parents[index], guess = best_parent(boxes, index, possible)
+            if guess:
+                doubtful.append(index)
+    return parents, doubtful
+
+
+def discovered_pairs(
+    pictures: Iterable[tuple[npt.NDArray[np.float64], Sequence[str], Sequence[int]]],
+) -> list[tuple[str, str]]:
+    """Which class is whose child, from boxes that people put into groups, where nothing else says so.
+
+    In most groups that hold both, the smaller is the child and lies at least half in the other; of a chain the single
+    steps are told, not its ends.
+
+    Args:
+        pictures: boxes (N, 4), class names and groups of each.
+    """
+    votes: dict[tuple[str, str], list[bool]] = {}
+    for boxes, labels, groups in pictures:
+        areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+        members: dict[int, list[int]] = {}
+        for index, group in enumerate(groups):
+            if group:
+                members.setdefault(group, []).append(index)
+        for group_members in members.values():
+            for one in group_members:
+                for other in group_members:
+                    if labels[one] != labels[other]:
+                        inside = areas[one] < areas[other] and contained(boxes, one, [other])[0] >= 0.5
+                        votes.setdefault((labels[one], labels[other]), []).append(bool(inside))
+    edges = {pair for pair, said in votes.items() if 2 * sum(said) > len(said)}
+    steps = {
+        (child, parent)
+        for child, parent in edges
+        if not any((child, middle) in edges and (middle, parent) in edges for _, middle in edges)
+    }
+    return sorted(steps)
+
+
+def relations_of(pairs: Iterable[tuple[str, str]]) -> tuple[Relation, ...]:
+    """The relations that pairs of classes amount to.
+
+    Example:
+        >>> [str(each) for each in relations_of([("plate", "car"), ("plate", "bus")])]
+        ['plate:bus,car']
+    """
+    parents: dict[str, set[str]] = {}
+    for child, parent in pairs:
+        if child != parent:
+            parents.setdefault(child, set()).add(parent)
+    return tuple(
+        Relation(child, tuple(sorted(above)) if len(above) > 1 else next(iter(above)))
+        for child, above in sorted(parents.items())
+    )
+
+
+def groups_of(sample: Sample, allowed: Allowed, first: int) -> list[int]:
+    """Number the groups of a picture from `first`: boxes bound by stated pairs, and children stated to have no parent.
+
+    Returns:
+        The group of each box, 0 for none.
+    """
+    root = list(range(len(sample.labels)))
+
+    def top(index: int) -> int:
+        while root[index] != index:
+            index = root[index]
+        return index
+
+    grouped = set()
+    for index, parent in enumerate(sample.parents.tolist()):
+        if parent >= 0:
+            root[top(index)] = top(parent)
+            grouped |= {index, parent}
+        elif parent == NO_PARENT and int(sample.labels[index]) in allowed:
+            grouped.add(index)
+    numbers: dict[int, int] = {}
+    return [
+        numbers.setdefault(top(index), first + len(numbers)) if index in grouped else 0
+        for index in range(len(sample.labels))
+    ]
+
+
+def missing_picture(file: Path, name: str, findings: list[Finding], line: int | None = None) -> None:
+    """Report a picture that is named but not there."""
+    message = f"there is no picture {shown(name)} in or below {file.parent}; put it into images/ there"
+    findings.append(found("picture.missing", file, message, line))

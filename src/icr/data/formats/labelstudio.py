@@ -1,0 +1,431 @@
+"""Label Studio's JSON: a list of tasks, coordinates in percent; a pair is a relation between two regions."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from icr.data.dataset import NO_PARENT, UNSTATED, Dataset, Finding, Sample
+from icr.data.findings import found
+from icr.data.formats.annotating import (
+    SPLITS,
+    Allowed,
+    Notes,
+    Pictures,
+    allowed_parents,
+    looks_like_tasks,
+    missing_picture,
+    read_notes,
+    relations_of,
+    split_of,
+)
+from icr.data.formats.coco_annotations import is_whole
+from icr.data.formats.labelstudio_write import ALONE, FILE, write
+from icr.data.formats.objects import Corners, Object, picture_size, sample_of
+from icr.data.formats.registry import Format, register
+from icr.data.formats.text import counted, is_text, read_settings_text, shown
+from icr.data.formats.yolo_config import requested
+from icr.data.pictures import Header, is_picture
+from icr.errors import InputError
+
+_EXPECTED = "expected Label Studio's JSON: a list of tasks with data and annotations"
+_STRAIGHT = 0.05
+_UPLOADED = re.compile(r"^[0-9a-f]{8}-")
+_SAID = ("choices", "textarea", "number", "rating", "taxonomy", "datetime")
+"""Kinds of results that say something of a region or of the picture, not where anything is."""
+
+
+def find_file(source: Path) -> Path | None:
+    """The JSON that a source is, or the only one it holds besides notes; None when it is not one of Label Studio's."""
+    if source.is_dir():
+        own = [each for each in sorted(source.glob("*.json")) if looks_like_tasks(each)]
+        usual = [each for each in own if each.name != FILE]  # an export lies beside the tasks it came from
+        return usual[0] if len(usual) == 1 else own[0] if len(own) == 1 else None
+    return source if looks_like_tasks(source) else None
+
+
+@dataclass
+class _Region:
+    """A usable rectangle."""
+
+    id: str
+    label: str
+    percent: Corners
+    alone: bool
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class _Task:
+    """A task whose annotation is used."""
+
+    called: str
+    data: dict[str, Any]
+    regions: list[_Region]
+    links: list[dict[str, Any]]
+    attributes: dict[str, Any]
+    size: tuple[int, int] | None
+
+
+def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
+    """Read Label Studio's JSON.
+
+    Raises:
+        InputError: there is no such file, or it is no JSON of this format.
+    """
+    file = find_file(source) if source.is_dir() else source
+    if file is None:
+        raise InputError(f"{source} holds no Label Studio JSON, or several; {_EXPECTED}; name the file itself")
+    content = _open(file)
+    notes = read_notes(file.parent)
+    findings: list[Finding] = []
+    tasks = [task for place, each in enumerate(content) if (task := _task(each, place, file, findings)) is not None]
+    names = notes.names or sorted({region.label for task in tasks for region in task.regions})
+    if not names:
+        faults = [each.message for each in findings if each.severity != "info"]
+        raise InputError(f"{file}: not one rectangle can be used{'; ' if faults else ''}{'; '.join(faults[:1])}")
+    pairs = notes.pairs or _drawn_pairs(tasks)
+    allowed = allowed_parents(notes.relations, [pair for pair in pairs if set(pair) <= set(names)], names)
+    relations = notes.relations if notes.names else relations_of(pairs)
+    dataset = Dataset(source, "labelstudio", list(names), {}, relations, findings, notes.category_ids, notes.attributes)
+    pictures = Pictures(file.parent)
+    by_split: dict[str, list[tuple[_Task, Path | None, str]]] = {}
+    for task in tasks:
+        path = pictures.find(*_picture_names(task.data))
+        folder = file.parent / "images"
+        own = path is not None and path.is_relative_to(folder)
+        key = path.relative_to(folder).as_posix() if own and path is not None else next(iter(_picture_names(task.data)))
+        stated = task.data.get("split", task.data.get("subset", ""))
+        addresses = [] if key in notes.pictures else _picture_names(task.data)
+        split = split_of(stated if isinstance(stated, str) else "", "/".join([*addresses, key]))
+        by_split.setdefault(split, []).append((task, path, key))
+    for split in requested([each for each in SPLITS if each in by_split], splits, source):
+        samples = [
+            sample
+            for task, path, key in by_split[split]
+            if (sample := _sample(task, path, key, names, allowed, notes, file, findings)) is not None
+        ]
+        if not samples:
+            findings.append(found("split.empty", file, f"{split} has no usable picture"))
+        dataset.splits[split] = samples
+    return dataset
+
+
+def _open(file: Path) -> list[Any]:
+    try:
+        content = json.loads(read_settings_text(file))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{file}, line {error.lineno}: no readable JSON ({error.msg}); {_EXPECTED}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file}: no readable JSON ({type(error).__name__}); {_EXPECTED}") from None
+    if not isinstance(content, list) or not content:
+        what = "an empty list" if content == [] else f"a {type(content).__name__}"
+        raise InputError(f"{file}: found {what}; {_EXPECTED}")
+    if not any(isinstance(each, dict) and isinstance(each.get("data"), dict) for each in content):
+        hint = " (JSON-MIN loses the relations: export as JSON)" if _is_minimal(content) else ""
+        raise InputError(f"{file}: found no task with data{hint}; {_EXPECTED}")
+    return content
+
+
+def _is_minimal(content: list[Any]) -> bool:
+    return any(isinstance(each, dict) and ("annotator" in each or "annotation_id" in each) for each in content)
+
+
+def _task(task: Any, place: int, file: Path, findings: list[Finding]) -> _Task | None:
+    """What a task says; None where no annotation of it can be used, which is a finding."""
+    if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
+        message = f"task {place + 1} of the list is {shown(task)}; expected an object with data"
+        findings.append(found("labels.fields", file, message))
+        return None
+    called = f"task {task['id']}" if is_whole(task.get("id")) else f"task {place + 1} of the list"
+    data = {key: value for key, value in task["data"].items() if not isinstance(value, str) or is_text(value)}
+    if not _picture_names(data):
+        findings.append(found("labels.fields", file, f"{called} has no picture in its data"))
+        return None
+    result = _chosen(task, called, file, findings)
+    if result is None:
+        return None
+    reader = _Results(called, file, findings)
+    for each in result:
+        reader.take(each)
+    return _Task(called, data, reader.finished(), reader.links, reader.attributes, reader.size)
+
+
+def _chosen(task: dict[str, Any], called: str, file: Path, findings: list[Finding]) -> list[Any] | None:
+    """The result of the annotation that counts: of those not cancelled the ground truth, else the one changed last."""
+    given = task.get("annotations", task.get("completions"))
+    every = [each for each in given if isinstance(each, dict)] if isinstance(given, list) else []
+    usable = [each for each in every if not each.get("was_cancelled") and isinstance(each.get("result"), list)]
+    if not usable:
+        cancelled = sum(bool(each.get("was_cancelled")) for each in every)
+        why = f"{counted(cancelled, 'cancelled annotation')} and no other" if cancelled else "no annotation"
+        if not cancelled and task.get("predictions"):
+            why = "predictions that nobody has accepted"
+        findings.append(found("labels.unfinished", file, f"{called} has {why}"))
+        return None
+    truths = [each for each in usable if each.get("ground_truth") is True]
+    chosen = max(truths or usable, key=lambda each: str(each.get("updated_at") or each.get("created_at") or ""))
+    if len(usable) > 1:
+        which = "the ground truth" if truths else "the one changed last"
+        message = f"{called} has {len(usable)} annotations; {which} is used"
+        findings.append(found("labels.several", file, message))
+    result: list[Any] = chosen["result"]
+    return result
+
+
+class _Results:
+    """Collects the results of one annotation: rectangles, what is said of them or of the picture, and relations."""
+
+    def __init__(self, called: str, file: Path, findings: list[Finding]) -> None:
+        self._called, self._file, self._findings = called, file, findings
+        self._regions: dict[str, _Region] = {}
+        self._said: dict[str, dict[str, Any]] = {}
+        self._labels: dict[str, str] = {}
+        self._refused: set[str] = set()
+        self.links: list[dict[str, Any]] = []
+        self.attributes: dict[str, Any] = {}
+        self.size: tuple[int, int] | None = None
+
+    def take(self, each: Any) -> None:
+        kind = each.get("type") if isinstance(each, dict) else None
+        if not isinstance(kind, str):
+            self._report("labels.fields", f"a result is {shown(each)}; expected an object with a type")
+        elif kind == "relation":
+            self.links.append(each)
+        elif kind in ("rectanglelabels", "rectangle"):
+            self._take_rectangle(each)
+        elif kind == "labels":
+            self._take_label(each)
+        elif kind in _SAID:
+            self._take_said(each, kind)
+        else:
+            self._refused.add(str(each.get("id")))
+            self._report("labels.shape", f"region {shown(each.get('id'))} is of type {shown(kind)}, no rectangle")
+
+    def finished(self) -> list[_Region]:
+        """The rectangles, with what was said of them."""
+        kept = []
+        for key, region in self._regions.items():
+            region.label = region.label or self._labels.get(key, "")
+            if not region.label:
+                self._report("labels.class", f"region {shown(key)} has no label")
+                self._refused.add(key)
+                continue
+            region.attributes.update(self._said.pop(key, {}))
+            kept.append(region)
+        for key, said in self._said.items():
+            if key not in self._refused:
+                self.attributes.update(said)
+        return kept
+
+    def _report(self, kind: str, message: str) -> None:
+        self._findings.append(found(kind, self._file, f"{self._called}: {message}"))
+
+    def _take_rectangle(self, each: dict[str, Any]) -> None:
+        key, value = str(each.get("id")), each.get("value")
+        called = f"region {shown(key)}"
+        if not isinstance(value, dict):
+            self._report("labels.fields", f"{called} has no value")
+            return
+        numbers = [value.get(name) for name in ("x", "y", "width", "height")]
+        if not all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in numbers):
+            self._refused.add(key)
+            said = ", ".join(map(shown, numbers))
+            self._report("labels.not_a_number", f"{called} has x, y, width, height {said}; expected percent")
+            return
+        x, y, width, height = (float(one) if abs(one) < 1e300 else math.inf for one in numbers)  # type: ignore[arg-type]
+        turned, rotation = value.get("rotation", 0), each.get("image_rotation", 0)
+        if not math.isfinite(x + y + width + height):
+            self._refused.add(key)
+            self._report("labels.not_finite", f"{called} has a number that is not finite")
+        elif width < 0 or height < 0:
+            self._refused.add(key)
+            self._report("labels.negative_size", f"{called} has size {width:g} by {height:g} percent")
+        elif not _is_upright(turned):
+            self._refused.add(key)
+            self._report("labels.rotated", f"{called} is turned by {shown(turned)} degrees")
+        elif not _is_upright(rotation):
+            self._refused.add(key)
+            self._report("labels.rotated", f"{called} was drawn on the picture turned by {shown(rotation)} degrees")
+        else:
+            labels = value.get("rectanglelabels")
+            label = labels[0] if isinstance(labels, list) and labels and isinstance(labels[0], str) else ""
+            label = label if is_text(label) else ""
+            if label and isinstance(labels, list) and len(labels) > 1:
+                self._report("labels.attribute", f"{called} has {len(labels)} labels; {shown(label)} is used")
+            self._regions[key] = self._region(key, label, (x, y, x + width, y + height), each)
+            sides = each.get("original_width"), each.get("original_height")
+            if is_whole(sides[0]) and is_whole(sides[1]):
+                self.size = sides[0], sides[1]
+
+    def _region(self, key: str, label: str, percent: Corners, each: dict[str, Any]) -> _Region:
+        meta = each.get("meta")
+        meta = meta if isinstance(meta, dict) else {}
+        notes = meta.get("text")
+        notes = [one for one in (notes if isinstance(notes, list) else [notes]) if isinstance(one, str) and one]
+        alone = any(one.strip().lower() == ALONE for one in notes)
+        rest = [one for one in notes if one.strip().lower() != ALONE]
+        own = meta.get("icr")
+        attributes = {**(own if isinstance(own, dict) else {}), **({"note": " ".join(rest)} if rest else {})}
+        return _Region(key, label, percent, alone, attributes)
+
+    def _take_label(self, each: dict[str, Any]) -> None:
+        value = each.get("value")
+        labels = value.get("labels") if isinstance(value, dict) else None
+        if isinstance(labels, list) and labels and isinstance(labels[0], str) and is_text(labels[0]):
+            self._labels[str(each.get("id"))] = labels[0]
+
+    def _take_said(self, each: dict[str, Any], kind: str) -> None:
+        value = each.get("value")
+        said = value.get({"textarea": "text"}.get(kind, kind)) if isinstance(value, dict) else None
+        if said not in (None, [], ""):
+            single = said[0] if isinstance(said, list) and len(said) == 1 else said
+            self._said.setdefault(str(each.get("id")), {})[str(each.get("from_name", kind))] = single
+
+
+def _is_upright(degrees: Any) -> bool:
+    if degrees is None:
+        return True
+    if isinstance(degrees, bool) or not isinstance(degrees, (int, float)) or not math.isfinite(degrees):
+        return False
+    return abs(math.remainder(degrees, 360)) <= _STRAIGHT
+
+
+def _picture_names(data: dict[str, Any]) -> list[str]:
+    """The names under which the picture of a task may lie: as this project wrote it, else as its address says."""
+    names = [data["picture"]] if isinstance(data.get("picture"), str) else []
+    texts = [data.get("image"), *(value for key, value in data.items() if key not in ("image", "picture"))]
+    for text in texts:
+        if isinstance(text, str) and text:
+            names += [name for name in _names_in(text) if is_picture(name)]
+    return list(dict.fromkeys(names))
+
+
+def _names_in(address: str) -> Iterator[str]:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return
+    path = parse_qs(parts.query).get("d", [""])[0] or unquote(parts.path)
+    yield path.lstrip("/")
+    name = path.rpartition("/")[2]
+    if _UPLOADED.match(name):
+        yield _UPLOADED.sub("", name)
+
+
+def _drawn_pairs(tasks: Sequence[_Task]) -> list[tuple[str, str]]:
+    """The classes of the pairs as most arrows have them, where nothing else tells which is the child's."""
+    votes: dict[tuple[str, str], int] = {}
+    for task in tasks:
+        by_id = {region.id: region for region in task.regions}
+        for link in task.links:
+            ends = by_id.get(str(link.get("from_id"))), by_id.get(str(link.get("to_id")))
+            if ends[0] is not None and ends[1] is not None and ends[0].label != ends[1].label:
+                child, parent = _by_arrow(ends[0], ends[1], link)
+                votes[child.label, parent.label] = votes.get((child.label, parent.label), 0) + 1
+    return sorted(pair for pair, count in votes.items() if count >= votes.get(pair[::-1], 0) + (pair > pair[::-1]))
+
+
+def _by_arrow(one: _Region, other: _Region, link: dict[str, Any]) -> tuple[_Region, _Region]:
+    """Child and parent as an arrow has them: it leads from the child; without a direction the smaller is the child."""
+    if link.get("direction") == "left":
+        return other, one
+    if link.get("direction") == "bi":
+        sizes = [(each.percent[2] - each.percent[0]) * (each.percent[3] - each.percent[1]) for each in (one, other)]
+        return (one, other) if sizes[0] <= sizes[1] else (other, one)
+    return one, other
+
+
+def _sample(
+    task: _Task,
+    path: Path | None,
+    key: str,
+    names: Sequence[str],
+    allowed: Allowed,
+    notes: Notes,
+    file: Path,
+    findings: list[Finding],
+) -> Sample | None:
+    if path is None:
+        missing_picture(file, key, findings)
+        return None
+    size = picture_size(path, findings)
+    if size is None:
+        return None
+    if task.size is not None and task.size != (size.width, size.height):
+        message = f"is {size.width} x {size.height}, but {task.called} says {task.size[0]} x {task.size[1]}"
+        findings.append(found("picture.size_mismatch", path, message))
+    regions = [region for region in task.regions if region.label in names]
+    for region in task.regions:
+        if region.label not in names:
+            message = f"{task.called}: label {shown(region.label)} is not among {', '.join(names)}"
+            findings.append(found("labels.class", file, message))
+    parents = _parents(task, regions, names, allowed, file, findings)
+    objects = [
+        Object(
+            names.index(region.label),
+            _pixels(region.percent, size),
+            f"region {shown(region.id)} of {task.called}",
+            None,
+            parent,
+            region.attributes,
+        )
+        for region, parent in zip(regions, parents, strict=True)
+    ]
+    if not task.regions:
+        findings.append(found("labels.empty", file, f"{task.called} has no box; its picture counts as empty"))
+    attributes = {**notes.pictures.get(key, {}), **task.attributes}
+    return sample_of(path, size, file, objects, attributes, findings)
+
+
+def _pixels(percent: Corners, size: Header) -> Corners:
+    left, top, right, bottom = percent
+    return (
+        left / 100 * size.width,
+        top / 100 * size.height,
+        right / 100 * size.width,
+        bottom / 100 * size.height,
+    )
+
+
+def _parents(
+    task: _Task, regions: Sequence[_Region], names: Sequence[str], allowed: Allowed, file: Path, findings: list[Finding]
+) -> list[int]:
+    """The parent of each region by the relations drawn; an arrow against the classes is turned round."""
+    place = {region.id: index for index, region in enumerate(regions)}
+    parents = [NO_PARENT if region.alone else UNSTATED for region in regions]
+    for link in task.links:
+        ends = place.get(str(link.get("from_id"))), place.get(str(link.get("to_id")))
+        if ends[0] is None or ends[1] is None:
+            message = f"{task.called}: a relation leads from {shown(link.get('from_id'))} to {shown(link.get('to_id'))}"
+            findings.append(found("pairs.unknown_parent", file, f"{message}, of which one is no usable region"))
+            continue
+        child, parent = (place[each.id] for each in _by_arrow(regions[ends[0]], regions[ends[1]], link))
+        labels = names.index(regions[child].label), names.index(regions[parent].label)
+        if labels[1] not in allowed.get(labels[0], ()) and labels[0] in allowed.get(labels[1], ()):
+            child, parent = parent, child
+        called = f"{task.called}: region {shown(regions[child].id)}"
+        if child == parent:
+            findings.append(found("pairs.self", file, f"{called} is related to itself"))
+        elif parents[child] >= 0 and parents[child] != parent:
+            findings.append(found("pairs.repeated", file, f"{called} is related to two parents; the first counts"))
+        else:
+            parents[child] = parent
+    return parents
+
+
+FORMAT = register(
+    Format(
+        "labelstudio",
+        "Label Studio's JSON, or a folder with it",
+        lambda source: find_file(source) is not None,
+        read,
+        write,
+    )
+)
