@@ -83,7 +83,7 @@ def test_check_writes_a_repaired_copy(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run(["data", "check", str(root), "--fix", str(out)]) == 0  # the copy has no error
     answer = capsys.readouterr().out
     assert answer.endswith(
-        "1 error, 2 warnings, 0 remarks\n"
+        "1 error, 3 warnings, 0 remarks\n"
         f"\n{out} (yolo), the repaired copy:\n"
         "       1  repeated boxes left out (labels.duplicate)\n"
         "  no longer found: labels.class 1, pairs.ambiguous 1 (rows and files that cannot be used are left out)\n"
