@@ -53,7 +53,7 @@ def add_parents(
         from icr import detectors, runs
         from icr.data import add_parents as adding
         from icr.data import formats
-        from icr.data.copying import images_way, refuse_filled, target_format
+        from icr.data.copying import images_way, refuse_filled, target_format, told_faults
         from icr.data.formats.text import counted
         from icr.data.pairing import declared
         from icr.errors import InputError
@@ -64,6 +64,8 @@ def add_parents(
         with progress("reading labels"):
             dataset = formats.read(data, format=format)
         target, _ = target_format(dataset, to or "coco")
+        if faults := told_faults(dataset):
+            say(faults)
         relations = tuple(Relation.parse(text) for text in relation or ()) or dataset.relations
         if not relations:
             raise InputError(

@@ -48,7 +48,7 @@ def pair(
     with chatter_on_stderr():
         from icr.data import decisions as lists
         from icr.data import formats, pairing
-        from icr.data.copying import images_way, refuse_existing, refuse_filled, target_format
+        from icr.data.copying import images_way, refuse_existing, refuse_filled, target_format, told_faults
         from icr.data.formats.text import counted
         from icr.data.show import refuse_existing as refuse_new_picture
         from icr.relations import choose, resolve
@@ -63,6 +63,8 @@ def pair(
         with progress("reading labels"):
             dataset = formats.read(data, format=format)
         target, why = target_format(dataset, to)
+        if faults := told_faults(dataset):
+            say(faults)
         if why:
             say(why)
         chosen = choose(relation or [], dataset)

@@ -54,7 +54,7 @@ def split(
         from icr import runs
         from icr.data import formats, grouping
         from icr.data import split as splitting
-        from icr.data.copying import images_way, refuse_filled, target_format
+        from icr.data.copying import images_way, refuse_filled, target_format, told_faults
         from icr.data.formats.text import counted
         from icr.data.show import settle_relations
         from icr.errors import InputError, nearest
@@ -80,6 +80,8 @@ def split(
         with progress("reading labels"):
             dataset = formats.read(data, format=format)
         target, why = target_format(dataset, to)
+        if not lists and (faults := told_faults(dataset)):
+            say(faults)
         if lists and to is not None:
             raise InputError("--to stands beside --lists: lists leave the labels as they are; give one or the other")
         relations, said = settle_relations(relation or [], dataset)

@@ -8,6 +8,7 @@ from pathlib import Path
 from icr.data import formats
 from icr.data.dataset import Dataset
 from icr.data.formats import Images
+from icr.data.formats.text import counted
 from icr.errors import InputError, nearest
 
 FALLBACK = "coco"
@@ -44,6 +45,20 @@ def target_format(dataset: Dataset, to: str | None, fallback: str = FALLBACK) ->
     if dataset.format in writable:
         return dataset.format, ""
     return fallback, f"{dataset.format} is only read, so the copy is {fallback}; --to chooses another"
+
+
+def told_faults(dataset: Dataset) -> str:
+    """A sentence on the faulty entries that a copy lacks; empty when there are none.
+
+    Example:
+        >>> told_faults(Dataset(Path("d"), "yolo", ["plate"], {}))
+        ''
+    """
+    errors = sum(each.severity == "error" for each in dataset.findings)
+    if not errors:
+        return ""
+    entries = counted(errors, "faulty entry", "faulty entries")
+    return f"{entries} of {dataset.source} not carried over; icr data check names each"
 
 
 def refuse_filled(out: Path) -> None:
