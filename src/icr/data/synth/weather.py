@@ -60,7 +60,7 @@ def dazzle(glow: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Wide halos and rays around the brightest lamps, as a dirty windscreen makes them; RGB to add."""
     width, height = glow.size
     small = glow.reduce(8)
-    hard = small.point([max(0, value - 170) * 3 for value in range(256)] * 3)
+    hard = small.convert("L").point([min(255, max(0, value - 170) * 3) for value in range(256)]).convert("RGB")
     total = Image.new("RGB", small.size)
     for radius, gain in ((width / 8 / 14, 2.6), (width / 8 / 46, 2.4)):
         halo = hard.filter(ImageFilter.GaussianBlur(radius))
@@ -68,7 +68,8 @@ def dazzle(glow: Image.Image, rng: np.random.Generator) -> Image.Image:
     turn = float(rng.uniform(0, np.pi))
     for angle in (turn, turn + np.pi / 2, turn + np.pi / 4):
         ray = drawn_out(hard, np.cos(angle) * small.width * 0.14, np.sin(angle) * small.width * 0.14)
-        total = ImageChops.add(total, ray.point([min(255, round(value * 1.5)) for value in range(256)] * 3))
+        soft = ray.filter(ImageFilter.GaussianBlur(small.width / 160))
+        total = ImageChops.add(total, soft.point([round(value * 0.9) for value in range(256)] * 3))
     return total.resize((width, height), Image.Resampling.BICUBIC)
 
 
