@@ -105,7 +105,7 @@ def test_an_export_with_a_group(tmp_path: Path) -> None:
     (sample,) = dataset.splits["train"]
     assert sample.boxes.tolist() == [[20, 20, 80, 60], [10, 10, 90, 70], [45.25, 50.5, 55.75, 54]]
     assert sample.labels.tolist() == [1, 2, 0]
-    assert sample.parents.tolist() == [NO_PARENT, UNSTATED, 0]
+    assert sample.parents.tolist() == [NO_PARENT, NO_PARENT, 0]
     assert sample.attributes == {"tags": ["night"]}
     assert sample.box_attributes == [
         {"occluded": True},

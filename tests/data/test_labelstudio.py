@@ -98,7 +98,7 @@ def test_an_export_with_a_relation(tmp_path: Path) -> None:
     assert dataset.names == ["car", "plate"] and dataset.relations == (Relation("plate", "car"),)
     (sample,) = dataset.splits["train"]
     np.testing.assert_allclose(sample.boxes, [[45, 50, 55, 54], [20, 20, 80, 60]])
-    assert sample.labels.tolist() == [1, 0] and sample.parents.tolist() == [1, UNSTATED]
+    assert sample.labels.tolist() == [1, 0] and sample.parents.tolist() == [1, NO_PARENT]
 
 
 @pytest.mark.parametrize(
@@ -123,14 +123,14 @@ def test_an_arrow_drawn_the_wrong_way_is_turned_round(tmp_path: Path) -> None:
     links = [arrow(more[0], CAR), arrow(more[1], CAR), arrow(CAR, PLATE)]
     dataset = read(export(tmp_path, [task(annotated(CAR, PLATE, *more, *links))]))
     assert dataset.relations == (Relation("plate", "car"),)
-    assert dataset.splits["train"][0].parents.tolist() == [UNSTATED, 0, 0, 0]
+    assert dataset.splits["train"][0].parents.tolist() == [NO_PARENT, 0, 0, 0]
 
 
 def test_a_note_says_that_there_is_no_parent(tmp_path: Path) -> None:
     alone = region("p", "plate", (25, 60, 5, 5), meta={"text": ["No parent", "dirty"]})
     dataset = read(export(tmp_path, [task(annotated(CAR, PLATE, alone, arrow(PLATE, CAR)))]))
     sample = dataset.splits["train"][0]
-    assert sample.parents.tolist() == [UNSTATED, 0, NO_PARENT]
+    assert sample.parents.tolist() == [NO_PARENT, 0, NO_PARENT]
     assert sample.box_attributes == [{}, {}, {"note": "dirty"}]
 
 
@@ -206,11 +206,11 @@ def test_two_parents_and_circles(tmp_path: Path) -> None:
     other = region("c2", "car", (10, 10, 80, 80))
     links = [arrow(PLATE, CAR), arrow(PLATE, other), arrow(PLATE, CAR)]
     dataset = read(export(tmp_path / "a", [task(annotated(PLATE, CAR, other, *links))]))
-    assert dataset.splits["train"][0].parents.tolist() == [1, UNSTATED, UNSTATED]
+    assert dataset.splits["train"][0].parents.tolist() == [1, NO_PARENT, NO_PARENT]
     assert ids(dataset.findings) == ["pairs.repeated"]
     around = [arrow(CAR, other), arrow(other, CAR)]
     dataset = read(export(tmp_path / "b", [task(annotated(PLATE, CAR, other, *around))]))
-    assert dataset.splits["train"][0].parents.tolist() == [UNSTATED, NO_PARENT, NO_PARENT]
+    assert dataset.splits["train"][0].parents.tolist() == [NO_PARENT] * 3
     assert ids(dataset.findings) == ["pairs.circle"]
 
 
@@ -331,4 +331,4 @@ def test_what_the_tool_is_given_and_what_comes_back(tmp_path: Path) -> None:
     assert dataset.names == ["plate", "car"] and dataset.category_ids == [3, 9]
     (sample,) = dataset.splits["train"]
     np.testing.assert_allclose(sample.boxes, [[20, 20, 80, 60], [45, 38, 55, 42]])
-    assert sample.parents.tolist() == [UNSTATED, 0] and sample.image.name == "a.png"
+    assert sample.parents.tolist() == [NO_PARENT, 0] and sample.image.name == "a.png"

@@ -163,7 +163,8 @@ def convert(
     proposed = None
     if weights is not None:
         proposed = add_proposals(dataset, weights, relations, conf=conf, imgsz=imgsz, device=device)
-    errors = sum(each.severity == "error" for each in dataset.findings)
+    # Pictures still to be labelled are what annotation tools are for.
+    errors = sum(each.severity == "error" and each.id != "labels.none" for each in dataset.findings)
     if errors:
         say(
             f"{counted(errors, 'faulty entry', 'faulty entries')} of {data} not carried over; icr data check names each"

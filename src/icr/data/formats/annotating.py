@@ -228,7 +228,8 @@ def parents_by_group(
     """Read the groups of one picture as pairs.
 
     A child in a group belongs to the box of the group that is of a parent's class, the one that holds most of it where
-    there are several; without such a box it has no parent. A child in no group is left to geometry.
+    there are several; without such a box it has no parent. A child in no group is left to geometry. A box of a class
+    that is nobody's child has no parent wherever the picture has groups.
 
     Args:
         boxes: float64 (N, 4), xyxy.
@@ -247,6 +248,7 @@ def parents_by_group(
             members.setdefault(group, []).append(index)
     for index, (label, group) in enumerate(zip(labels, groups, strict=True)):
         if not group:
+            parents[index] = NO_PARENT if members and label not in allowed else UNSTATED
             continue
         possible = [each for each in members[group] if each != index and labels[each] in allowed.get(label, ())]
         parents[index] = NO_PARENT

@@ -397,7 +397,11 @@ def _pixels(percent: Corners, size: Header) -> Corners:
 def _parents(
     task: _Task, regions: Sequence[_Region], names: Sequence[str], allowed: Allowed, file: Path, findings: list[Finding]
 ) -> list[int]:
-    """The parent of each region by the relations drawn; an arrow against the classes is turned round."""
+    """The parent of each region by the relations drawn; an arrow against the classes is turned round.
+
+    A region of a class that is nobody's child has no parent wherever the picture has relations; others without one are
+    left to geometry.
+    """
     place = {region.id: index for index, region in enumerate(regions)}
     parents = [NO_PARENT if region.alone else UNSTATED for region in regions]
     for link in task.links:
@@ -417,6 +421,10 @@ def _parents(
             findings.append(found("pairs.repeated", file, f"{called} is related to two parents; the first counts"))
         else:
             parents[child] = parent
+    if any(each != UNSTATED for each in parents):
+        for index, region in enumerate(regions):
+            if parents[index] == UNSTATED and names.index(region.label) not in allowed:
+                parents[index] = NO_PARENT
     return parents
 
 
