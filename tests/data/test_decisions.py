@@ -140,7 +140,7 @@ def test_what_cannot_be_meant_is_refused(suffix: str, changed: dict[str, str], s
     [
         ("a.txt", b"", "stand in a .csv or .yaml file, not in .txt"),
         ("a", b"", "one without suffix"),
-        ("a.csv", b"picture,decision\r\n", "line 1: split is missing, found picture, decision"),
+        ("a.csv", b"picture,decision\r\n", "line 1: split is missing, found 'picture, decision'"),
         ("a.csv", b"", "line 1: split is missing, found nothing"),
         ("a.csv", b"\xff\xfe\x00", "no UTF-8 text; save it as CSV UTF-8"),
         ("a.yaml", b"{", "line 1"),
@@ -208,3 +208,35 @@ def test_round_trip(names: list[str], classes: list[str], suffix: str, data: st.
     for index, parent in enumerate(chosen):
         if parent is not None:
             assert again.dataset.splits["train"][index].parents[0] == parent
+
+
+heads = st.sampled_from(
+    [b"", b"\xef\xbb\xbf", ",".join(COLUMNS).encode() + b"\r\n", b"- {split: train, picture: a.jpg, child: 0, box: "]
+)
+pieces = st.one_of(
+    st.binary(max_size=30),
+    st.text(max_size=30).map(str.encode),
+    st.sampled_from(
+        [
+            b'"',
+            b"\x00",
+            b"&a [*a]",
+            b"2001-02-30",
+            b"!!python/object:x",
+            b"train,a.jpg,0,1,x,165 185 195 195,y,1,",
+            b"1e999",
+        ]
+    ),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(heads, st.lists(pieces, max_size=6).map(b"".join), st.sampled_from([".csv", ".yaml"]))
+def test_whatever_the_file_holds_it_is_one_line(head: bytes, rest: bytes, suffix: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"list{suffix}"
+        file.write_bytes(head + rest)
+        try:
+            assert set(read(file, dataset(), RELATIONS)) <= {("train", "a.jpg", 0)}
+        except InputError as error:
+            assert str(error).isprintable() and len(str(error)) < 600

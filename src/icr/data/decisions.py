@@ -171,7 +171,8 @@ def _yaml_entries(file: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InputError(f"{file}{line}: found {error.problem}; expected the list as it was written") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    # Dates and numbers that cannot be, nesting too deep, control characters.
+    except (yaml.YAMLError, ValueError, RecursionError, OverflowError, TypeError, AttributeError) as error:
         raise InputError(f"{file}: not readable as YAML ({shown(str(error))})") from None
     if content is not None and not isinstance(content, list):
         raise InputError(f"{file}: found {type(content).__name__}; expected a list of children, each with its decision")
@@ -187,9 +188,8 @@ def _refuse_missing(where: str, present: Iterable[Any]) -> None:
     here = [str(each) for each in present]
     missing = [each for each in _NEEDED if each not in here]
     if missing:
-        raise InputError(
-            f"{where}: {missing[0]} is missing, found {', '.join(here) or 'nothing'}; keep the columns as written"
-        )
+        there = shown(", ".join(here), 120) if here else "nothing"
+        raise InputError(f"{where}: {missing[0]} is missing, found {there}; keep the columns as written")
 
 
 @dataclass(frozen=True)
