@@ -29,6 +29,8 @@ _BLANK = 3.0
 
 _ORIENTATION = 0x0112
 _ON_ITS_SIDE = (5, 6, 7, 8)
+_FLIPPED = (2, 3, 4)
+"""Mirrored or upside down: the sides stay as they are."""
 
 
 class PictureError(Exception):
@@ -45,7 +47,7 @@ def exists(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class Header:
-    """Size of a picture in pixels, as shown; `turned`: EXIF swaps the stored sides."""
+    """Size of a picture in pixels, as shown; `turned`: EXIF says that it is stored turned or mirrored."""
 
     width: int
     height: int
@@ -76,17 +78,16 @@ def header(path: Path) -> Header:
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
                 width, height = image.size
-                turned = (
-                    image.format in ("JPEG", "MPO")
-                    and "exif" in image.info
-                    and image.getexif().get(_ORIENTATION) in _ON_ITS_SIDE
-                )
+                has_exif = image.format in ("JPEG", "MPO") and "exif" in image.info
+                orientation = image.getexif().get(_ORIENTATION) if has_exif else None
     except FileNotFoundError:
         raise
     # Pillow's plug-ins raise whatever a broken file makes them stumble over: SyntaxError, struct.error, ValueError, …
     except Exception as error:
         raise PictureError(_reason(error)) from None
-    return Header(height, width, True) if turned else Header(width, height, False)
+    if orientation in _ON_ITS_SIDE:
+        return Header(height, width, True)
+    return Header(width, height, orientation in _FLIPPED)
 
 
 @dataclass(frozen=True)

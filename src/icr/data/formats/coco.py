@@ -224,7 +224,8 @@ def _size(path: Path, entry: dict[str, Any], findings: list[Finding]) -> Header 
     stated = _stated_size(entry)
     if ("width" in entry or "height" in entry) and (stated.width, stated.height) != (size.width, size.height):
         said = f"{shown(entry.get('width'))} x {shown(entry.get('height'))}"
-        turned = " (EXIF turns it: it is stored the other way round)" if size.turned else ""
+        as_stored = size.turned and (stated.width, stated.height) == (size.height, size.width)
+        turned = " (EXIF turns it: it is stored the other way round)" if as_stored else ""
         message = f"is {size.width} x {size.height}{turned}, but the labels say {said}"
         findings.append(found("picture.size_mismatch", path, message))
     elif size.turned:
