@@ -166,6 +166,66 @@ class TestSupervision:
         assert back.splits["train"][0].width == 0
 
 
+class TestFiftyOne:
+    """On samples in memory; a `fiftyone.Dataset` would need its database."""
+
+    @pytest.fixture(autouse=True)
+    def _needed(self) -> None:
+        pytest.importorskip("fiftyone")
+
+    @settings(max_examples=30, deadline=None)
+    @given(several=st.lists(samples(), max_size=2), one=samples("b.jpg"))
+    def test_a_data_set_there_and_back(self, several: list[Sample], one: Sample) -> None:
+        from icr.interchange.fiftyone import from_samples, to_samples
+
+        kept = Dataset(Path("x"), "yolo", NAMES, {"train": several, "val": [one]})
+        made = to_samples(kept)
+        # As it is stored, and as a copy, whose ids are others.
+        for stored in ([type(each).from_dict(each.to_dict()) for each in made], [each.copy() for each in made]):
+            back = from_samples(stored, NAMES)
+            assert list(back.splits) == [split for split, held in kept.splits.items() if held]
+            for split, held in back.splits.items():
+                for before, after in zip(kept.splits[split], held, strict=True):
+                    _same(before, after)
+                    assert before.attributes == after.attributes
+
+    def test_a_child_shares_an_instance_with_its_parent_and_a_chain_has_one(self) -> None:
+        from icr.interchange.fiftyone import to_samples
+
+        boxes = np.array([[10.0, 10, 20, 20]] * 6)
+        parents = np.array([1, 2, NO_PARENT, 4, NO_PARENT, UNSTATED])
+        sample = Sample(Path("a.jpg"), *SIZE, boxes, np.array([0, 1, 2, 0, 1, 0]), parents)
+        labels = to_samples(Dataset(Path("x"), "yolo", NAMES, {"train": [sample]}))[0].ground_truth.detections
+        instances = [str(each.instance.id) if each.has_field("instance") else None for each in labels]
+        assert instances[0] == instances[1] == instances[2] and instances[3] == instances[4]
+        assert len({instances[0], instances[3], instances[5]}) == 3 and instances[5] is None
+
+    def test_what_was_deleted_or_drawn_by_hand(self, tmp_path: Path) -> None:
+        import fiftyone
+
+        from icr.interchange.fiftyone import from_samples, to_samples
+
+        kept = Dataset(Path("x"), "yolo", NAMES, {"train": [_paired()]})
+        (made,) = to_samples(kept)
+        del made.ground_truth.detections[1]
+        made.ground_truth.detections.append(fiftyone.Detection(label="plate", bounding_box=[0, 0, 0.5, 0.5]))
+        (sample,) = from_samples([made], NAMES).splits["train"]
+        assert sample.parents.tolist() == [NO_PARENT, UNSTATED, UNSTATED]
+        assert sample.boxes[2].tolist() == [0, 0, 320, 240]
+        made.ground_truth.detections.append(fiftyone.Detection(label="plate", bounding_box=[0, 0, 1, 1], box_id=0))
+        with pytest.raises(InputError, match="box_id 0 stands twice"):
+            from_samples([made], NAMES)
+        with pytest.raises(InputError, match="label 'plate' is none of the names: vehicle"):
+            from_samples(to_samples(kept), ["vehicle"])
+        assert from_samples(to_samples(kept)).names == ["plate", "vehicle"]
+        bare = fiftyone.Sample(filepath=str(tmp_path / "gone.jpg"))
+        assert [each.id for each in from_samples([bare]).findings] == ["picture.missing"]
+        unknown = Dataset(Path("x"), "yolo", NAMES, {"train": [_paired()]})
+        unknown.splits["train"][0].width = 0
+        with pytest.raises(InputError, match="its size is not known"):
+            to_samples(unknown)
+
+
 class TestHuggingFace:
     @pytest.fixture(autouse=True)
     def _needed(self) -> None:
