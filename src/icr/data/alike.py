@@ -10,12 +10,12 @@ import numpy.typing as npt
 from icr.data.pictures import Decoded
 from icr.data.video.hashing import distances
 
-BITS = 15
-"""Bits of 255 in which the hashes of two such pictures differ at most. Saving anew, scaling and grey turn 0 to 8 of
-them, brightening 10 to 18; photographs of different scenes differ in 90 and more."""
+BITS = 25
+"""Bits of 255 in which the hashes of two such pictures differ at most. Saving anew and scaling together turn about 10
+of them, seldom 25; photographs of different scenes differ in 90 and more."""
 
-_BANDS = BITS + 1
-"""Hashes that differ in 15 bits agree in at least one of 16 bands."""
+_BANDS = 16
+"""Hashes that differ in fewer bits than this agree in at least one band; of those that differ in 25, 97 in 100 do."""
 
 _DEPTH = 64
 """How many of those that agree in a band each is held against: it bounds the work on videos of one standing scene."""
