@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from icr.errors import InputError, nearest
@@ -31,7 +31,7 @@ ALIKE = 1e-3
 DEFAULT_WEIGHT = 2.5
 """The paper's lambda."""
 
-_KEYS = ("child", "parent", "weight")
+_KEYS = ("child", "parent", "weight", "one_to_one")
 _NAMES_SHOWN = 80
 
 
@@ -43,9 +43,11 @@ class Relation:
         child: class name or index.
         parent: class name or index, or several of them (a list is kept as a tuple).
         weight: lambda of the ICR loss for this relation; 0 switches its pull off.
+        one_to_one: a parent holds one such child at most, which `icr data pair` makes use of.
 
     Raises:
-        InputError: a class is missing or is no name or index, or the weight is negative or not finite.
+        InputError: a class is missing or is no name or index, the weight is negative or not finite, or `one_to_one` is
+            neither true nor false.
 
     Example:
         >>> Relation("plate", ["car", "bus"])
@@ -57,6 +59,7 @@ class Relation:
     child: ClassRef
     parent: ClassRef | tuple[ClassRef, ...]
     weight: float = DEFAULT_WEIGHT
+    one_to_one: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.parent, list):
@@ -70,6 +73,8 @@ class Relation:
         weight = self.weight
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not math.isfinite(weight) or weight < 0:
             raise InputError(f"the weight of relation {self} is {weight!r}; expected a finite number of 0 or more")
+        if not isinstance(self.one_to_one, bool):
+            raise InputError(f"one_to_one of relation {self} is {self.one_to_one!r}; expected true or false")
 
     @property
     def parents(self) -> tuple[ClassRef, ...]:
@@ -112,7 +117,8 @@ def read(block: Any, where: str) -> tuple[Relation, ...]:
     """Read the ``relations:`` block of a ``data.yaml``, already parsed from YAML.
 
     Args:
-        block: a list of ``{child: …, parent: … or [ …, … ], weight: …}`` or ``child:parent`` strings; None: no block.
+        block: a list of ``{child: …, parent: … or [ …, … ], weight: …, one_to_one: …}`` or of ``child:parent`` strings;
+            None: no block.
         where: the file, for error messages.
 
     Raises:

@@ -102,6 +102,19 @@ def test_one_to_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (tmp_path / "one/pairs/train/a.txt").read_text() == "0 2\n1 3\n"
 
 
+def test_one_to_one_may_be_declared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    beside = "0 0.12 0.5 0.02 0.05"
+    declared = YAML.replace("parent: car", "parent: car, one_to_one: true")
+    plates = yolo_set(tmp_path / "set", {"a": [PLATE, beside, CAR, WIDER]}, yaml=declared)
+    for to in ("yolo", "coco"):
+        done = asked(capsys, plates, "--out", tmp_path / to, "--to", to)
+        assert done["one_to_one"] and done["pairs"] == 3
+        assert formats.read(tmp_path / to).relations[0].one_to_one
+    (plates / "data.yaml").write_text(declared.replace("true", "1"))
+    assert run(["data", "pair", str(plates), "--out", str(tmp_path / "no")]) == 2
+    assert "one_to_one of relation plate:car is 1; expected true or false" in capsys.readouterr().err
+
+
 def test_people_are_told_what_to_do(plates: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert run(["data", "pair", str(plates), "--out", str(out)]) == 0

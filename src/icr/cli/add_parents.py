@@ -82,6 +82,7 @@ def add_parents(
         classes = adding.class_map(map_ or [], predictor.names, parents)
         mapping = {predictor.names[index]: dataset.names[label] for index, label in classes.items()}
         say(f"classes of the detector: {', '.join(f'{own} as {parent}' for own, parent in mapping.items())}")
+        single = resolve([each for each in relations if one_to_one or each.one_to_one], dataset.names)
         settings = adding.Settings(conf, inside, holding, imgsz)
         with progress("predicting") as report:
             added = adding.add_parents(
@@ -90,7 +91,7 @@ def add_parents(
                 predictor,
                 classes,
                 settings,
-                one_to_one=[each.child for each in resolved] if one_to_one else [],
+                one_to_one=[each.child for each in single],
                 progress=report,
             )
         for line in added.unreadable:
@@ -106,7 +107,7 @@ def add_parents(
             "conf": conf,
             "inside": inside,
             "holding": holding,
-            "one_to_one": one_to_one,
+            "one_to_one": bool(single),
             "boxes": added.boxes,
             "pairs": added.pairs,
             "pairs_with_machine_made": added.by_machine,

@@ -73,7 +73,8 @@ def pair(
         relations = resolve(chosen.relations, dataset.names)
         resolve(dataset.relations, dataset.names)
         decided = lists.read(decisions, dataset, relations) if decisions else {}
-        children = [each.child for each in relations] if one_to_one else []
+        single = [each for each in chosen.relations if one_to_one or each.one_to_one]
+        children = [each.child for each in resolve(single, dataset.names)]
         with progress("pairing") as report:
             proposal = pairing.propose(
                 dataset, relations, one_to_one=children, decisions=decided, guess=guess, progress=report
@@ -114,7 +115,7 @@ def pair(
                 "format": target,
                 "images": {split: len(samples) for split, samples in dataset.splits.items()},
                 "relations": [str(each) for each in chosen.relations],
-                "one_to_one": one_to_one,
+                "one_to_one": bool(children),
                 "pairs": proposal.pairs,
                 "orphans": proposal.orphans,
                 "ambiguous": len(proposal.doubts),

@@ -113,6 +113,7 @@ def relation_block(relations: Sequence[Relation]) -> list[dict[str, Any]]:
             "child": each.child,
             "parent": list(each.parent) if isinstance(each.parent, tuple) else each.parent,
             "weight": each.weight,
+            **({"one_to_one": True} if each.one_to_one else {}),
         }
         for each in relations
     ]
