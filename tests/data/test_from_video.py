@@ -254,11 +254,12 @@ def test_too_little_material_is_shared_out_and_said(
 
 def test_by_day_alone(tmp_path: Path) -> None:
     for number in range(2):
-        write_video(tmp_path / f"{number}.mp4", [scene(10 * number + place, "day") for place in range(3)])
+        write_video(tmp_path / f"{number}.mp4", [scene(10 * number + place, "day") for place in range(3)], each=80)
     report = extract([str(tmp_path)], tmp_path / "out", VideoSettings({"train": 3, "test": 3}))
     assert [each["day"] for each in report["splits"].values()] == [3, 3]
     assert "train has 0 of 1 frames by night; the rest is day, for want of night footage" in report["notes"]
     assert report["notes"][-1] == "no usable frame was taken by night"
+    assert report["looked_at"] <= 96, "looking on, without any night, is given up after two rounds"
 
 
 def test_videos_of_a_folder_stay_together(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def _look(
     looked = [0] * len(videos)
     frames: list[list[Candidate]] = [[] for _ in videos]
     faults: list[str] = []
-    before: dict[str, int] = {}
+    before: Counter[str] | None = None
     done = 0
     for factor in (_FIRST * 2**step for step in range(16)):
         upto = _moments_of(videos, factor * asked)
@@ -185,12 +185,11 @@ def _look(
         lacking = _lacking(screened.kept, split_of, settings)
         if not lacking or upto == looked:
             break
-        usable = Counter[str](each.light for each in screened.kept)
-        now = {light: usable[light] for light in lacking}
         looked = upto
-        if all(now[light] <= before.get(light, -1) * (1 + _GROWTH) for light in lacking):
+        usable = Counter[str](each.light for each in screened.kept)
+        if before is not None and all(usable[light] <= before[light] * (1 + _GROWTH) for light in lacking):
             break
-        before = dict(usable)
+        before = usable
     if not screened.kept:
         blurred = len(screened.blurred)
         raise InputError(
