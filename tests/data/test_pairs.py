@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icr.data.dataset import NO_PARENT, UNSTATED, Sample
-from icr.data.pairs import children, pair
+from icr.data.pairs import children, pair, pair_all
 from icr.relations import ResolvedRelation
 
 RELATIONS = (ResolvedRelation(0, (1, 2)),)
@@ -69,3 +69,22 @@ def test_a_picture_without_boxes() -> None:
 def test_children_are_the_boxes_of_a_child_class() -> None:
     assert children(_sample([PLATE, CAR, WIDER], [0, 1, 2], [UNSTATED] * 3), RELATIONS).tolist() == [True, False, False]
     assert children(_sample([PLATE], [0], [UNSTATED]), ()).tolist() == [False]
+
+
+def test_many_pictures_at_once_are_paired_as_each_alone() -> None:
+    chance = np.random.default_rng(0)
+
+    def picture(count: int) -> Sample:
+        corners = chance.uniform(0, 5, (count, 2))
+        boxes = np.concatenate([corners, corners + chance.uniform(0.1, 5, (count, 2))], 1)
+        parents = chance.integers(-2, max(count, 1), count)
+        return Sample(Path("a.jpg"), 10, 10, boxes, chance.integers(0, 3, count), parents)
+
+    relations = (ResolvedRelation(0, (1,)), ResolvedRelation(1, (2,)))
+    pictures = [picture(count) for count in (0, 0, 5, 0, 300, 500, 2, 1, *range(40))]
+    for several in (pictures, pictures[:2], []):
+        for sample, together in zip(several, pair_all(several, relations), strict=True):
+            alone = pair(sample, relations)
+            assert together.parents.tolist() == alone.parents.tolist()
+            assert together.ambiguous.tolist() == alone.ambiguous.tolist()
+            assert together.stated.tolist() == alone.stated.tolist()
