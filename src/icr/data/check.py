@@ -112,7 +112,7 @@ def _every(dataset: Dataset) -> Iterator[tuple[str, Sample]]:
 
 
 def _classes(dataset: Dataset) -> Iterator[Finding]:
-    used = {label for _, sample in _every(dataset) for label in np.unique(sample.labels).tolist()}
+    used = {label for _, sample in _every(dataset) for label in sample.labels.tolist()}
     for label, name in enumerate(dataset.names):
         if label not in used:
             yield found("classes.unused", dataset.source, f"class {label} {name} has no box")
