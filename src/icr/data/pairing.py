@@ -231,8 +231,8 @@ def shares_inside(small: _Shares, large: _Shares) -> _Shares:
     """The share of each box (N, 4) inside each other box (M, 4), both xyxy: (N, M), 0..1; 0 for boxes of no size.
 
     Example:
-        >>> shares_inside(np.array([[0.0, 0, 10, 10]]), np.array([[0.0, 0, 20, 20], [5, 0, 20, 20]]))
-        array([[1. , 0.5]])
+        >>> shares_inside(np.array([[0.0, 0, 10, 10]]), np.array([[0.0, 0, 20, 20], [5, 0, 20, 20]])).tolist()
+        [[1.0, 0.5]]
     """
     import torch
 

@@ -14,8 +14,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# Read by Ultralytics when it is imported: no usage statistics, no update check, no font, no weights from the network.
+# Read by Ultralytics when it is imported: no usage statistics, no update check, no font, no weights from the network,
+# and no package installed behind the user's back.
 os.environ.setdefault("YOLO_OFFLINE", "1")
+os.environ.setdefault("YOLO_AUTOINSTALL", "false")
 
 import torch
 from ultralytics.cfg import get_cfg
