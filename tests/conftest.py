@@ -19,3 +19,11 @@ def oid_car_plate() -> Path:
             f"the real photographs are absent: {folder} (ICR_TEST_DATA names the folder that holds oid-car-plate)"
         )
     return folder
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder for each test: nothing is remembered in the one of whoever runs them."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("ICR_CACHE", str(folder))
+    return folder
