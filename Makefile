@@ -25,7 +25,7 @@ test: $(VENV)/.installed
 
 ## Whole-network compiles and long trainings; results are kept in benchmarks/results/test-slow.md
 test-slow: $(VENV)/.installed
-	$(VENV)/bin/python -m pytest -m slow tests -rA
+	$(VENV)/bin/python benchmarks/slow_tests.py
 
 ## The loss alone on PyTorch alone, then everything else without Ultralytics, each in a clean environment
 test-core:

@@ -98,6 +98,32 @@ def first_device() -> str:
     return "0" if torch.cuda.is_available() else "cpu"
 
 
+def check_device(device: str) -> str:
+    """Return the device if it is there.
+
+    Args:
+        device: `cpu`, the index of a GPU, or several with commas.
+
+    Raises:
+        InputError: it is written in another way, or this machine lacks it.
+
+    Example:
+        >>> check_device("cpu")
+        'cpu'
+    """
+    if device == "cpu":
+        return device
+    if not re.fullmatch(r"\d+(,\d+)*", device):
+        raise InputError(f"--device {device}: expected cpu, a GPU's index such as 0, or several such as 0,1")
+    import torch
+
+    there = torch.cuda.device_count()
+    if any(int(index) >= there for index in device.split(",")):
+        gpus = f"{there} GPU{'s' * (there != 1)}, numbered from 0" if there else "no GPU that PyTorch can use"
+        raise InputError(f"--device {device}: this machine has {gpus}; name one that is there, or cpu")
+    return device
+
+
 def load(weights: Path, device: str = "cpu") -> Predictor:
     """Load trained weights for prediction, whatever engine made them.
 
@@ -106,7 +132,18 @@ def load(weights: Path, device: str = "cpu") -> Predictor:
         device: `cpu`, or the index of a GPU.
 
     Raises:
-        InputError: no such file, or not weights that an engine here can load.
+        InputError: no such device, no such file, or not weights that an engine here can load.
+    """
+    check_weights(weights)
+    predictor: Predictor = engine("ultralytics").load(weights, check_device(device))
+    return predictor
+
+
+def check_weights(weights: Path) -> None:
+    """Refuse, before any work, a path that holds no weights that an engine here can load.
+
+    Raises:
+        InputError: no such file, or not of a known kind.
     """
     if not weights.is_file():
         what = "a folder" if weights.is_dir() else "not there"
@@ -115,5 +152,3 @@ def load(weights: Path, device: str = "cpu") -> Predictor:
         raise InputError(
             f"{weights}: cannot load weights of kind {weights.suffix!r}; expected a .pt file from icr train"
         )
-    predictor: Predictor = engine("ultralytics").load(weights, device)
-    return predictor

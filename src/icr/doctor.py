@@ -73,8 +73,9 @@ def examine(
     Raises:
         InputError: the data, the relation or the model cannot be used, or the data holds no pair.
     """
-    from icr.detectors import engine, find
+    from icr.detectors import check_device, engine, find
 
+    check_device(device)
     faults = [fault for module in _HINTS if (fault := _fault(module))]
     seen: dict[str, Any] = {"versions": runs.surroundings()["versions"], "hardware": runs.hardware(), "faults": faults}
     with tempfile.TemporaryDirectory() as scratch:

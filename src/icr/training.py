@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icr import runs
-from icr.detectors import engine, find, load
+from icr.detectors import check_device, engine, find, load
 from icr.errors import InputError
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def train(
     from icr.data.formats import read
 
     detector = find(model)
-    _check_settings(weight=weight, **settings)
+    check_settings(weight=weight, **settings)
     icr = settings.get("icr", True)
     dataset = read(data)
     _require_pictures(dataset)
@@ -144,7 +144,21 @@ def train(
     return _evaluate(asked, dataset, say)
 
 
-def _check_settings(**settings: Any) -> None:
+def check_settings(**settings: Any) -> None:
+    """Refuse, before any work, settings that cannot be used.
+
+    Args:
+        settings: further arguments of `train`; those that are left out are not looked at.
+
+    Raises:
+        InputError: names the first of them, as the command line writes it.
+
+    Example:
+        >>> check_settings(epochs=0)
+        Traceback (most recent call last):
+        ...
+        icr.errors.InputError: --epochs 0: expected a whole number of at least 1
+    """
     from icr.losses import registry
     from icr.losses.relational import FORMS
 
@@ -157,7 +171,20 @@ def _check_settings(**settings: Any) -> None:
         raise InputError(f"--weight {weight}: expected a number of at least 0; the paper uses 2.5")
     if settings.get("seed", 0) < 0:
         raise InputError(f"--seed {settings['seed']}: expected a whole number of at least 0")
-    registry.get(settings.get("base", "ciou"))
+    if settings.get("workers", 0) < 0:
+        raise InputError(f"--workers {settings['workers']}: expected a whole number of at least 0")
+    if settings.get("imgsz", 32) % 32:
+        raise InputError(
+            f"--imgsz {settings['imgsz']}: expected a multiple of 32, the coarsest stride, such as 320 or 640"
+        )
+    check_device(settings.get("device", "cpu"))
+    base = settings.get("base", "ciou")
+    registry.get(base)
+    if not settings.get("icr", True) and base != "ciou":
+        raise InputError(
+            f"--no-icr trains with the engine's own loss, so --base {base} would not be used; "
+            f"for {base} alone give --base {base} --weight 0"
+        )
     form = settings.get("form", "product")
     if form not in FORMS:
         raise InputError(f"--form {form}: expected one of {', '.join(FORMS)}")

@@ -19,12 +19,14 @@ Capture = pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["trian"], "No such command 'trian'"),
+        (["trian"], "Did you mean 'train'? (icr --help"),
         (["train"], "Missing argument"),
         (["train", "data.yaml", "--model"], "requires an argument"),
         (["train", "data.yaml", "--model", "yolo11n", "--epochs", "many"], "valid integer"),
         (["train", "data.yaml", "--model", "yolo11n", "--epoch", "3"], "No such option"),
-        (["data", "chek"], "No such command"),
+        (["data", "chek"], "Did you mean 'check'? (icr data --help"),
+        (["eval", "nowhere.pt", "data.yaml"], "nowhere.pt is not there"),
+        (["eval", "nowhere.json", "data.yaml"], "nowhere.json is not there"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(args: list[str], said: str, capsys: Capture) -> None:

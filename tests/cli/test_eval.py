@@ -184,7 +184,7 @@ def test_missing_data_and_malformed_results(tmp_path: Path, capsys) -> None:
     assert asked(capsys, tmp_path / "x.json", tmp_path / "none")[0] == 2
     data = yolo_data(tmp_path / "data")
     status, _, err = asked(capsys, tmp_path / "x.json", data, "--relation", "plate:car")
-    assert status == 2 and "x.json cannot be read" in err
+    assert status == 2 and "x.json is not there" in err
     bad = tmp_path / "bad.json"
     bad.write_text('[{"image_id": "test0", "category_id": 1, "bbox": [1, 2, 3, 4], "score": 7}]')
     status, _, err = asked(capsys, bad, data)

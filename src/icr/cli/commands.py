@@ -76,7 +76,7 @@ def run(args: Sequence[str]) -> int:
         return BAD_INPUT
     except typer.TyperException as error:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
-        say(f"icr: {' '.join(message.split())} (icr {_command_of(args)}--help shows the usage)")
+        say(f"icr: {' '.join(message.split())} ({_command_of(args)} --help shows the usage)")
         return BAD_INPUT
     except (KeyboardInterrupt, typer.Abort):
         status = 130
@@ -84,19 +84,23 @@ def run(args: Sequence[str]) -> int:
         sys.stderr.close()
         return DONE
     except OSError as error:
-        say(f"icr: {error}")
+        where = f"{error.filename}: " if error.filename else ""
+        say(f"icr: {where}{error.strerror or error}; look at the path and its permissions, or choose another --out")
         return BAD_INPUT
     if status == 130:
-        say("icr: interrupted; finished work is kept")
+        say("icr: interrupted")
         return INTERRUPTED
     return status if isinstance(status, int) else DONE
 
 
 def _command_of(args: Sequence[str]) -> str:
-    """The command words at the front of a command line, each followed by a blank."""
-    words: list[str] = []
+    """The known command at the front of a command line."""
+    from typer.main import get_command
+
+    words, known = ["icr"], getattr(get_command(app), "commands", {})
     for arg in args:
-        if arg.startswith("-") or len(words) == 2 or (words and words[0] not in ("data", "bench")):
+        if arg not in known:
             break
         words.append(arg)
-    return "".join(f"{word} " for word in words)
+        known = getattr(known[arg], "commands", {})
+    return " ".join(words)

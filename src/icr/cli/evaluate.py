@@ -45,11 +45,16 @@ def evaluate(
     """
     from icr.cli.output import answer, answer_json, chatter_on_stderr, say
     from icr.data.formats import read
+    from icr.detectors import check_weights
     from icr.metrics import evaluation
     from icr.metrics.results import read_results, write_results
 
     with chatter_on_stderr():
         _check(score=score, imgsz=imgsz, batch=batch, resamples=resamples, save_results=save_results)
+        if detector.suffix.lower() != ".json":
+            check_weights(detector)
+        elif not detector.is_file():
+            raise InputError(f"{detector} is not there; name trained weights, or a COCO results JSON")
         dataset = read(data)
         split = _choose_split(dataset, split)
         relations, remark = _choose_relations(relation or [], dataset, detector)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,7 +68,8 @@ def train(
         answer_json({"run": str(folder), **evaluation.as_json()})
         return
     answer(evaluation.as_table())
-    say(f"the run is in {folder}; next: icr predict {folder}/weights/best.pt PICTURES")
+    weights = shlex.quote(str(folder / "weights" / "best.pt"))
+    say(f"the run is in {folder}; next: icr predict {weights} PICTURES")
 
 
 def read_overrides(pairs: list[str]) -> dict[str, Any]:

@@ -125,8 +125,11 @@ def compare_seeds(
             settings.
     """
     from icr.data.formats import read
+    from icr.detectors import find
     from icr.relations import choose, resolve
 
+    find(model)
+    training.check_settings(weight=weight, **settings)
     dataset = read(data)
     chosen = choose(relation, dataset)
     resolve(chosen.relations, dataset.names)
