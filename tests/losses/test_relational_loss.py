@@ -252,6 +252,9 @@ def test_module_is_the_function() -> None:
         ({"weight": float("inf")}, r"weight inf"),
         ({"reduction": "avg"}, r"unknown reduction 'avg'"),
         ({"form": "permuted"}, r"needs generator"),
+        ({"base": None}, r"base loss is None; expected a name such as 'ciou'"),
+        ({"weight": "2"}, r"weight '2': expected a number"),
+        ({"weight": None}, r"weight None: expected a number"),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, object], said: str) -> None:
@@ -260,3 +263,23 @@ def test_wrong_settings_are_refused(settings: dict[str, object], said: str) -> N
         icr_loss(*boxes, **settings)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=said):
         ICRLoss(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["pred", "target", "parent", "has_parent"])
+def test_lists_in_place_of_tensors_are_refused(name: str) -> None:
+    pred, target, parent = plates(2)
+    given: dict[str, object] = {
+        "pred": pred,
+        "target": target,
+        "parent": parent,
+        "has_parent": torch.tensor([True, False]),
+    }
+    given[name] = given[name].tolist()  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match=f"^{name} is a list; expected a tensor of") as refused:
+        icr_loss(**given)  # type: ignore[arg-type]
+    assert "\n" not in str(refused.value)
+
+
+def test_has_parent_of_numbers_is_refused() -> None:
+    with pytest.raises(InputError, match=r"has_parent is a torch.int64 tensor; expected a tensor of bool"):
+        icr_loss(*plates(2), has_parent=torch.tensor([1, 0]))

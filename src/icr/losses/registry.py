@@ -135,7 +135,7 @@ def get(base: str | BaseLoss) -> BaseLoss:
             ``inner@0.8-ciou``, ``focaler@0.1,0.9-ciou``), or any callable, which is returned as it is.
 
     Raises:
-        InputError: an unknown name; the message lists what there is and the nearest match.
+        InputError: neither name nor callable, or an unknown name (with all names and the nearest match).
 
     Example:
         >>> get("ciou").__name__
@@ -147,6 +147,8 @@ def get(base: str | BaseLoss) -> BaseLoss:
 with inner- or focaler- before it; did you mean 'ciou'?
     """
     if not isinstance(base, str):
+        if not callable(base):
+            raise InputError(f"base loss is {base!r}; expected a name such as 'ciou', or a callable (pred, target)")
         return base
     name = base.lower()
     if name in _losses:

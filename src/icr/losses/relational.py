@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from numbers import Real
 from typing import NamedTuple
 
 import torch
@@ -50,13 +51,14 @@ def box_loss(pred: Tensor, target: Tensor, base: str | BaseLoss = "ciou", reduct
         finite or infinite input (coordinates beyond ±1e6 are clamped). NaN in gives NaN out. The mean of no pairs is 0.
 
     Raises:
-        InputError: unknown base or reduction, or shapes that do not pair up.
+        InputError: unknown base or reduction, boxes that are no tensors, or shapes that do not pair up.
 
     Example:
         >>> box_loss(torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([[4.0, 0.0, 6.0, 2.0]]), base="diou")
         tensor([1.4000])
     """
     loss = get(base)
+    _check_boxes(pred=pred, target=target)
     with _full_precision(pred):
         return _reduced(loss(*prepare(pred, target)), reduction)
 
@@ -91,7 +93,8 @@ def icr_loss(
         (``step`` and the controls: through the base loss alone).
 
     Raises:
-        InputError: unknown base, form or reduction, a negative weight, or shapes that do not pair up.
+        InputError: unknown base, form or reduction, a weight that is negative or no number, boxes that are no tensors,
+            or shapes that do not pair up.
 
     Example:
         >>> pred, target = torch.tensor([[25.0, 10.0, 35.0, 14.0]]), torch.tensor([[15.0, 10.0, 25.0, 14.0]])
@@ -145,6 +148,7 @@ def icr_terms(
     """
     compute_base = get(base)
     _check(form, weight, generator)
+    _check_boxes(has_parent, pred=pred, target=target, parent=parent)
     with _full_precision(pred):
         pred, target, parent = prepare(pred, target, parent.detach())
         if has_parent is not None:
@@ -186,6 +190,7 @@ def containment_and_factor(
     """
     form = "detached" if form == "permuted" else form
     _check(form, weight, None)
+    _check_boxes(has_parent, pred=pred, parent=parent)
     with torch.no_grad(), _full_precision(pred):
         inside = containment(pred, parent)
         if has_parent is not None:
@@ -350,12 +355,23 @@ def _check(form: str, weight: float | Tensor, generator: torch.Generator | None)
     if form not in FORM_NAMES:
         raise InputError(f"unknown form {form!r}; known: {', '.join(FORM_NAMES)}{nearest(str(form), FORM_NAMES)}")
     # a tensor's values are not looked at: that would make the host wait for the device
-    if not isinstance(weight, Tensor) and not 0 <= weight < math.inf:
-        raise InputError(f"weight {weight}: expected a number that is 0 or more")
+    if not isinstance(weight, Tensor) and not (isinstance(weight, Real) and 0 <= weight < math.inf):
+        raise InputError(f"weight {weight!r}: expected a number that is 0 or more")
     if form == "permuted" and generator is None:
         raise InputError(
             "form 'permuted' needs generator=torch.Generator(device), so that the global one is left alone"
         )
+
+
+def _check_boxes(has_parent: Tensor | None = None, **boxes: Tensor) -> None:
+    for name, each in boxes.items():
+        if not isinstance(each, Tensor):
+            raise InputError(
+                f"{name} is a {type(each).__name__}; expected a tensor of boxes (..., 4) with x1, y1, x2, y2"
+            )
+    if has_parent is not None and not (isinstance(has_parent, Tensor) and has_parent.dtype == torch.bool):
+        found = f"{has_parent.dtype} tensor" if isinstance(has_parent, Tensor) else type(has_parent).__name__
+        raise InputError(f"has_parent is a {found}; expected a tensor of bool, one per pair")
 
 
 def _check_reduction(reduction: str) -> None:
