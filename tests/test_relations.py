@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +16,12 @@ from icr.data.dataset import UNSTATED, Dataset, Sample
 from icr.errors import InputError
 from icr.relations import (
     ALIKE,
+    Declared,
     Relation,
     ResolvedRelation,
     ambiguous,
     choose,
+    declared,
     discover,
     match_parents,
     read,
@@ -52,6 +55,19 @@ class TestDeclaring:
     def test_classes_are_names_or_indices(self, parent: object) -> None:
         with pytest.raises(InputError, match="expected"):
             Relation("plate", parent)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        "given", ["plate:car", ["plate:car"], Relation("plate", "car"), (Relation("plate", "car"),)]
+    )
+    def test_one_or_several_as_texts_or_relations(self, given: Declared) -> None:
+        assert declared(given) == (Relation("plate", "car"),)
+        assert resolve(given, ["plate", "car"]) == PLATE_IN_CAR
+
+    @pytest.mark.parametrize("given", [3, [3], None, {"child": "plate", "parent": "car"}, [("plate", "car")]])
+    def test_anything_else_is_refused_in_one_line(self, given: Any) -> None:
+        with pytest.raises(InputError, match="expected 'plate:vehicle' or ") as refused:
+            resolve(given, ["plate", "car"])
+        assert "\n" not in str(refused.value)
 
 
 class TestReading:
@@ -302,6 +318,16 @@ class TestMatchingAgainstLoops:
         tensor, classes = torch.tensor(boxes).reshape(-1, 4), torch.tensor(labels, dtype=torch.long)
         moved = match_parents((tensor + shift) * scale, classes, CHAIN)
         assert moved.tolist() == match_parents(tensor, classes, CHAIN).tolist()
+
+
+def test_one_relation_needs_no_list() -> None:
+    boxes = torch.tensor([[165.0, 185, 195, 195], [100, 100, 260, 220]])
+    labels = torch.tensor([0, 1])
+    assert match_parents(boxes, labels, PLATE_IN_CAR[0]).tolist() == [1, -1]
+    assert match_parents(boxes, labels, Relation(0, 1)).tolist() == [1, -1]
+    assert not ambiguous(boxes, labels, PLATE_IN_CAR[0]).any()
+    with pytest.raises(InputError, match="resolve first"):
+        match_parents(boxes, labels, ["plate:car"])  # type: ignore[list-item]
 
 
 def test_it_compiles_as_one_graph_for_any_number_of_boxes() -> None:

@@ -31,6 +31,13 @@ ALIKE = 1e-3
 DEFAULT_WEIGHT = 2.5
 """The paper's lambda."""
 
+Declared: TypeAlias = "Relation | str | Iterable[Relation | str]"
+"""Relations as a user writes them: one or several, each a `Relation` or a text such as ``plate:vehicle``."""
+
+Indexed: TypeAlias = "ResolvedRelation | Relation | Iterable[ResolvedRelation | Relation]"
+"""Relations whose classes are indices: one or several."""
+
+_FORMS = "'plate:vehicle' or icr.Relation('plate', 'vehicle'), or a list of such"
 _KEYS = ("child", "parent", "weight", "one_to_one")
 _NAMES_SHOWN = 80
 
@@ -70,9 +77,8 @@ class Relation:
             for each in classes:
                 if isinstance(each, bool) or not isinstance(each, (str, int)) or each == "":
                     raise InputError(f"the {role} of a relation is {each!r}; expected a class name or index")
-        weight = self.weight
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not math.isfinite(weight) or weight < 0:
-            raise InputError(f"the weight of relation {self} is {weight!r}; expected a finite number of 0 or more")
+        if not is_weight(self.weight):
+            raise InputError(f"the weight of relation {self} is {self.weight!r}; expected a finite number of 0 or more")
         if not isinstance(self.one_to_one, bool):
             raise InputError(f"one_to_one of relation {self} is {self.one_to_one!r}; expected true or false")
 
@@ -102,6 +108,42 @@ class Relation:
                 f"relation {text!r} cannot be read; expected child:parent or child:parent,parent,…, as in plate:car"
             )
         return cls(child, parents[0] if len(parents) == 1 else parents, weight)
+
+
+def is_weight(value: Any) -> bool:
+    """Tell whether a value can be λ: a finite number of 0 or more.
+
+    Example:
+        >>> is_weight(2.5), is_weight(-1), is_weight("2")
+        (True, False, False)
+    """
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+def declared(relations: Declared) -> tuple[Relation, ...]:
+    """Bring relations as a user writes them into one form.
+
+    Args:
+        relations: one relation or several, each a `Relation` or a text such as ``plate:vehicle``.
+
+    Raises:
+        InputError: something among them is neither, or a text cannot be read.
+
+    Example:
+        >>> declared("plate:car")
+        (Relation(child='plate', parent='car', weight=2.5),)
+        >>> declared(["plate:car", Relation("rider", "bus")])
+        (Relation(child='plate', parent='car', weight=2.5), Relation(child='rider', parent='bus', weight=2.5))
+    """
+    several = [relations] if isinstance(relations, (Relation, str)) else relations
+    if isinstance(several, Mapping) or not isinstance(several, Iterable):
+        raise InputError(f"relations is {_kind(several)}; expected {_FORMS}")
+    found = []
+    for each in several:
+        if not isinstance(each, (Relation, str)):
+            raise InputError(f"a relation is {_kind(each)}; expected {_FORMS}")
+        found.append(Relation.parse(each) if isinstance(each, str) else each)
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -161,19 +203,19 @@ def _kind(value: Any) -> str:
     return f"{type(value).__name__} {value!r}"
 
 
-def resolve(relations: Iterable[Relation], names: Sequence[str] | Mapping[int, str]) -> tuple[ResolvedRelation, ...]:
+def resolve(relations: Declared, names: Sequence[str] | Mapping[int, str]) -> tuple[ResolvedRelation, ...]:
     """Turn class names into class indices.
 
     Chains (digit in plate, plate in vehicle) are fine. A text of digits that is no class name counts as an index, so
     that ``--relation 0:1`` works.
 
     Args:
-        relations: the relations as declared.
+        relations: the relations as declared: one or several, each a `Relation` or a text such as ``plate:vehicle``.
         names: the class names, as a list or as ``{index: name}``.
 
     Raises:
-        InputError: a class is unknown (with the names and the nearest match) or its name is not unique; a class is the
-            child of two relations, or its own parent, directly or around a circle.
+        InputError: a relation cannot be read; a class is unknown (with the names and the nearest match) or its name is
+            not unique; a class is the child of two relations, or its own parent, directly or around a circle.
 
     Example:
         >>> resolve([Relation("plate", ("car", "bus"))], ["plate", "car", "bus"])
@@ -181,7 +223,7 @@ def resolve(relations: Iterable[Relation], names: Sequence[str] | Mapping[int, s
     """
     by_id = dict(names) if isinstance(names, Mapping) else dict(enumerate(names))
     resolved: dict[int, ResolvedRelation] = {}
-    for relation in relations:
+    for relation in declared(relations):
         child = _index(relation.child, by_id, relation)
         parents = tuple(dict.fromkeys(_index(each, by_id, relation) for each in relation.parents))
         if child in parents:
@@ -234,9 +276,7 @@ def _refuse_circles(resolved: Mapping[int, ResolvedRelation], by_id: Mapping[int
                 waiting.extend(resolved[each].parents if each in resolved else ())
 
 
-def match_parents(
-    boxes: torch.Tensor, labels: torch.Tensor, relations: Iterable[ResolvedRelation | Relation]
-) -> torch.Tensor:
+def match_parents(boxes: torch.Tensor, labels: torch.Tensor, relations: Indexed) -> torch.Tensor:
     """Find each box's parent by geometry: the allowed box holding most of it, at least half; of equals, the smallest.
 
     Works on any device without host synchronisation or a loop over boxes, inside ``torch.compile(fullgraph=True)`` too;
@@ -245,7 +285,7 @@ def match_parents(
     Args:
         boxes: (N, 4) or padded (B, N, 4), xyxy, any unit.
         labels: (N,) or (B, N), class indices; padded rows have -1.
-        relations: resolved relations (or `Relation` whose classes are indices).
+        relations: one resolved relation or several (or `Relation` whose classes are indices).
 
     Returns:
         int64 (N,) or (B, N): index of the parent within the same picture, -1 where there is none. A child of zero size
@@ -274,9 +314,7 @@ def match_parents(
     return torch.where(held.squeeze(-1), candidates.argmin(-1), -1)
 
 
-def ambiguous(
-    boxes: torch.Tensor, labels: torch.Tensor, relations: Iterable[ResolvedRelation | Relation]
-) -> torch.Tensor:
+def ambiguous(boxes: torch.Tensor, labels: torch.Tensor, relations: Indexed) -> torch.Tensor:
     """Tell which children two or more allowed parents hold equally well, so that geometry alone is a guess.
 
     Args:
@@ -300,9 +338,7 @@ def ambiguous(
     return ((shares >= best - ALIKE) & (best >= HALF)).sum(-1) > 1
 
 
-def _shares(
-    boxes: torch.Tensor, labels: torch.Tensor, relations: Iterable[ResolvedRelation | Relation]
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _shares(boxes: torch.Tensor, labels: torch.Tensor, relations: Indexed) -> tuple[torch.Tensor, torch.Tensor]:
     """Share of box i in box j (..., N, N), -1 where j may not be i's parent or holds under half; areas (..., N)."""
     import torch
 
@@ -327,9 +363,11 @@ def _shares(
         return torch.where(allowed & (share >= HALF), share, -1.0), areas
 
 
-def _classes(relations: Iterable[ResolvedRelation | Relation]) -> list[tuple[int, tuple[int, ...]]]:
+def _classes(relations: Indexed) -> list[tuple[int, tuple[int, ...]]]:
     found: list[tuple[int, tuple[int, ...]]] = []
-    for relation in relations:
+    for relation in (relations,) if isinstance(relations, (ResolvedRelation, Relation)) else relations:
+        if not isinstance(relation, (ResolvedRelation, Relation)):
+            raise InputError(f"a relation is {_kind(relation)}; turn it into indices with icr.relations.resolve first")
         parents = [each for each in relation.parents if isinstance(each, int)]
         if not isinstance(relation.child, int) or len(parents) != len(relation.parents):
             raise InputError(
