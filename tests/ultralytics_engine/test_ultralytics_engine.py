@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,8 @@ import numpy as np
 import pytest
 import torch
 from tiny_scenes import SIZE, results, write_set
+from ultralytics import YOLO
+from ultralytics.models.yolo.detect import DetectionTrainer as StockTrainer
 
 from icr.errors import InputError
 from icr.relations import Relation
@@ -266,6 +269,7 @@ def test_code_in_a_file_is_not_run(tmp_path: Path, protocol: str) -> None:
     with pytest.raises(InputError, match="does not run") as refused:
         engine.load(file)
     assert not mark.exists() and "\n" not in str(refused.value)
+    assert str(refused.value).endswith(": Weights only load failed"), "PyTorch's advice to run the code is left out"
 
 
 def test_several_gpus_ask_for_what_they_need(
@@ -283,6 +287,7 @@ def test_damaged_files_are_refused_in_one_line(tmp_path: Path, damage: bytes) ->
     with pytest.raises(InputError) as refused:
         engine.load(file)
     assert "\n" not in str(refused.value) and "model.pt" in str(refused.value)
+    assert not str(refused.value).rstrip().endswith(":") and ("is empty" in str(refused.value)) == (damage == b"")
 
 
 @pytest.mark.parametrize(
@@ -294,6 +299,8 @@ def test_damaged_files_are_refused_in_one_line(tmp_path: Path, damage: bytes) ->
         ({"project": "x"}, "set by --out"),
         ({"mosaic": "often"}, "mosaic"),
         ({"optimizer": "AdamW", "lr0": "fast"}, "lr0"),
+        ({"optimizer": "AdamWW"}, "optimizer=AdamWW: expected one of SGD, .*did you mean 'AdamW'"),
+        ({"copy_paste_mode": "flop"}, "did you mean 'flip'"),
     ],
 )
 def test_overrides_are_checked(
@@ -303,6 +310,22 @@ def test_overrides_are_checked(
         engine.train(settings(scenes, tmp_path / "out", nets.plain, overrides=overrides))
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_optimizers_are_those_of_ultralytics(nets: SimpleNamespace) -> None:
+    for name in (*engine._CHOICES["optimizer"], "adamw"):
+        engine.check_overrides({"optimizer": name})
+        run = SimpleNamespace(args=SimpleNamespace(lr0=0.01, warmup_bias_lr=0.1), data={"nc": 2})
+        StockTrainer.build_optimizer(run, YOLO(str(nets.plain)).model, name=name)
+
+
+def test_characters_that_a_font_lacks_are_not_warned_of() -> None:
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        with engine._without_glyph_warnings():
+            warnings.warn("Glyph 36710 (\\N{CJK}) missing from font(s) DejaVu Sans.", UserWarning, stacklevel=1)
+            warnings.warn("something else", UserWarning, stacklevel=1)
+    assert [str(each.message) for each in heard] == ["something else"]
 
 
 def test_data_without_a_pair_is_refused_and_says_why(tmp_path: Path, nets: SimpleNamespace) -> None:
@@ -360,7 +383,16 @@ def test_the_predictor_agrees_with_the_validator_of_ultralytics(nets: SimpleName
 
 @pytest.mark.parametrize(
     ("given", "told"),
-    [({"base": "cioo"}, "ciou"), ({"form": "prod"}, "product"), ({"weight": -1.0}, "-1"), ({"relations": "a"}, "a")],
+    [
+        ({"base": "cioo"}, "ciou"),
+        ({"base": 3}, "base loss is 3"),
+        ({"form": "prod"}, "product"),
+        ({"weight": -1}, "^weight -1: expected a number that is 0 or more$"),
+        ({"weight": "2"}, "^weight '2': expected"),
+        ({"relations": "a"}, "a"),
+        ({"relations": 3}, "relations is int 3; expected 'plate:vehicle'"),
+        ({"relations": [3]}, "a relation is int 3; expected 'plate:vehicle'"),
+    ],
 )
 def test_trainer_settings_are_checked_at_once(given: dict[str, Any], told: str) -> None:
     with pytest.raises(InputError, match=told):

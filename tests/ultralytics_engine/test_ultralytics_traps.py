@@ -77,6 +77,36 @@ def test_resume_keeps_the_loss_and_the_rows(
     assert all(float(each["train/icr_pairs"]) > 0 for each in results(out))
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_resumed_run_does_not_see_its_first_batches_again(
+    tmp_path: Path, nets: SimpleNamespace, arguments: Arguments, workers: int
+) -> None:
+    def train(run: Any, until: int) -> list[tuple[str, float]]:
+        seen = []
+        prepare = run.preprocess_batch
+
+        def keep(batch: dict[str, Any]) -> dict[str, Any]:
+            seen.append((str(batch["im_file"]), float(batch["img"].double().sum())))
+            prepared: dict[str, Any] = prepare(batch)
+            return prepared
+
+        def stop(run: Any) -> None:
+            if run.epoch == until:
+                raise StoppedError
+
+        run.preprocess_batch = keep
+        run.add_callback("on_train_epoch_start", stop)
+        with pytest.raises(StoppedError):
+            run.train()
+        return seen
+
+    out = tmp_path / "run"
+    settings = arguments(out, model=str(nets.plain), epochs=4, workers=workers, mosaic=0.0, mixup=0.0, cutmix=0.0)
+    first = train(trainer()(overrides=settings), until=2)
+    again = train(trainer()(overrides={"resume": str(out / "weights" / "last.pt")}), until=3)
+    assert (len(first), len(again)) == (6, 3) and not set(first) & set(again)
+
+
 def test_resume_with_another_loss_is_refused(tmp_path: Path, nets: SimpleNamespace, arguments: Arguments) -> None:
     out = tmp_path / "run"
     first = trainer()(overrides=arguments(out, model=str(nets.plain), epochs=3))

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +43,12 @@ _OURS = {
     **dict.fromkeys(("task", "mode"), "the command"),
 }
 
+_CHOICES = {
+    "optimizer": ("SGD", "MuSGD", "Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSprop", "auto"),
+    "copy_paste_mode": ("flip", "mixup"),
+}
+"""Settings that Ultralytics looks at only once a training runs."""
+
 _WARM_UP_STEPS = 10
 
 
@@ -69,7 +76,7 @@ def train(settings: TrainSettings) -> None:
         begin = start(settings.model, settings.overrides.get("pretrained", True))
         LOGGER.info(f"icr: {settings.model}: {begin.said}")
         asked = {**_arguments(settings), "model": begin.model}
-    with _without_downloads():
+    with _without_downloads(), _without_glyph_warnings():
         run = _class(settings)(overrides={**asked, "data": str(settings.data_yaml.resolve())})
         if begin is not None and begin.weights is not None:
             run.model = run.get_model(cfg=begin.plan, weights=begin.weights)
@@ -131,6 +138,11 @@ def check_overrides(overrides: dict[str, Any]) -> None:
         get_cfg(overrides=dict(overrides))
     except (TypeError, ValueError, SyntaxError) as error:
         raise InputError(f"--set {' '.join(f'{k}={v}' for k, v in overrides.items())}: {error}") from None
+    for key, known in _CHOICES.items():
+        value = str(overrides.get(key, known[0]))
+        # Ultralytics takes an optimizer's name in any case
+        if value not in known and not (key == "optimizer" and value.lower() in map(str.lower, known)):
+            raise InputError(f"--set {key}={value}: expected one of {', '.join(known)}{nearest(value, known)}")
 
 
 def _finish(settings: TrainSettings, checkpoint: dict[str, Any]) -> bool:
@@ -155,6 +167,14 @@ def _without_downloads() -> Iterator[None]:
         yield
     finally:
         downloads.is_url = is_url
+
+
+@contextmanager
+def _without_glyph_warnings() -> Iterator[None]:
+    """Keep matplotlib from warning of every character of a class name that its font lacks, picture after picture."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from", category=UserWarning)
+        yield
 
 
 @contextmanager

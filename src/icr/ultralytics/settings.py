@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from icr.errors import InputError, nearest
 from icr.losses import FORM_NAMES, get
-from icr.relations import Relation, ResolvedRelation, read, resolve
+from icr.relations import Declared, Relation, ResolvedRelation, declared, is_weight, read, resolve
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def settle(
     base: str | Callable[..., Any],
     weight: float | None,
     form: str,
-    relations: Relation | str | Sequence[Relation | str] | None,
+    relations: Declared | None,
     enabled: bool,
     label_cache: Path | None,
 ) -> LossSettings:
@@ -91,8 +91,6 @@ def settle(
     get(base)
     if form not in FORM_NAMES:
         raise InputError(f"unknown form {form!r}; known: {', '.join(FORM_NAMES)}{nearest(str(form), FORM_NAMES)}")
-    if weight is not None:
-        Relation("child", "parent", weight)
-    several = [relations] if isinstance(relations, (Relation, str)) else relations
-    given = None if several is None else tuple(Relation.parse(r) if isinstance(r, str) else r for r in several)
-    return LossSettings(base, weight, form, given, enabled, label_cache)
+    if weight is not None and not is_weight(weight):
+        raise InputError(f"weight {weight!r}: expected a number that is 0 or more")
+    return LossSettings(base, weight, form, None if relations is None else declared(relations), enabled, label_cache)

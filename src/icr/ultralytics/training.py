@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,10 +12,10 @@ from ultralytics.data.utils import get_split_fraction
 from ultralytics.models.yolo.detect import DetectionTrainer as StockTrainer
 from ultralytics.nn.modules.head import Detect, v10Detect
 from ultralytics.utils import DEFAULT_CFG, LOGGER, RANK, colorstr
-from ultralytics.utils.torch_utils import unwrap_model
+from ultralytics.utils.torch_utils import init_seeds, unwrap_model
 
 from icr.errors import InputError
-from icr.relations import Relation
+from icr.relations import Declared
 from icr.ultralytics.dataset import PairedDataset
 from icr.ultralytics.loss import related, stock_form
 from icr.ultralytics.settings import BoxLoss, LossSettings, settle
@@ -138,11 +138,21 @@ class DetectionTrainer(StockTrainer):
     def resume_training(self, ckpt: Any) -> None:
         """Take up a killed run; rows of `results.csv` from after its last checkpoint go, for they come again."""
         super().resume_training(ckpt)
-        if ckpt is not None and self.resume and RANK in {-1, 0} and self.csv.is_file():
+        if ckpt is None or not self.resume:
+            return
+        self._draw_anew()
+        if RANK in {-1, 0} and self.csv.is_file():
             head, *rows = self.csv.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [row for row in rows if row.endswith("\n") and int(row.split(",")[0]) <= self.start_epoch]
             with _replaced(self.csv) as part:
                 part.write_text("".join([head, *kept]), encoding="utf-8")
+
+    def _draw_anew(self) -> None:
+        """Seed by the epoch as well, or a resumed run would see the order and the augmentations of its start again."""
+        init_seeds(self.args.seed + 1 + RANK + self.start_epoch, deterministic=self.args.deterministic)
+        generator = self.train_loader.generator
+        generator.manual_seed((generator.initial_seed() + self.start_epoch) % (1 << 64))
+        self.train_loader.reset()
 
     def save_model(self) -> bool:
         """Save as Ultralytics does, as its own class, and so that a kill leaves the old file or the new one."""
@@ -167,7 +177,7 @@ def trainer(
     base: str | Callable[..., Any] = "ciou",
     weight: float | None = None,
     form: str = "product",
-    relations: Relation | str | Sequence[Relation | str] | None = None,
+    relations: Declared | None = None,
     enabled: bool = True,
     label_cache: Path | None = None,
 ) -> type[DetectionTrainer]:

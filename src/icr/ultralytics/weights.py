@@ -123,10 +123,14 @@ def checkpoint_of(file: Path) -> dict[str, Any]:
     """
     if not file.is_file():
         raise InputError(f"{file}: there is no such file")
+    if file.stat().st_size == 0:
+        raise InputError(f"{file} is empty; expected a checkpoint of Ultralytics")
     try:
         checkpoint, _ = torch_safe_load(str(file), safe_only=True)
     except Exception as error:  # a damaged pickle makes the reader fail in any way there is
-        why = " ".join(str(error.__cause__ or error).split())[:160]
+        cause = error.__cause__ or error
+        # PyTorch goes on to advise loading the file without restriction
+        why = " ".join(str(cause).split()).partition(". ")[0].rstrip(".") or type(cause).__name__
         raise InputError(
             f"{file} is no checkpoint that Ultralytics' restricted loader accepts (damaged, or made of foreign code, "
             f"which icr does not run): {why}"
