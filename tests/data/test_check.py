@@ -14,7 +14,7 @@ from icr.data.dataset import Finding
 from icr.data.findings import KINDS
 from icr.data.formats import read
 from icr.errors import InputError
-from icr.relations import Relation
+from icr.relations import Relation, choose
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RELATION = (Relation("plate", "car"),)
@@ -66,6 +66,19 @@ def test_relations_given_outrank_those_declared(tmp_path: Path) -> None:
     ]
     with pytest.raises(InputError, match="did you mean 'plate'"):
         check(dataset, [Relation("plat", "car")])
+
+
+@pytest.mark.parametrize("block", ["{child: plate}", "[{child: plat, parent: car}]"])
+def test_faulty_relations_are_a_finding_for_checks_and_a_refusal_for_the_rest(tmp_path: Path, block: str) -> None:
+    dataset = read(yolo_set(tmp_path, {"a": ["0 nan 0 0 0"]}, yaml=f"{YAML.split('relations')[0]}relations: {block}\n"))
+    found = check(dataset, relations_to_check((), dataset).relations)
+    assert [each.id for each in found] == ["labels.not_finite", "relations.invalid"] == [e.id for e in check(dataset)]
+    assert found[1].file == str(tmp_path / "data.yaml")
+    with pytest.raises(InputError, match=r"relations is a mapping|there is no class 'plat'"):
+        choose((), dataset)
+    assert choose(["plate:car"], dataset).relations == RELATION
+    with pytest.raises(InputError, match="there is no class 'wheel'"):
+        relations_to_check(["wheel:car"], dataset)
 
 
 def test_without_a_relation_the_rest_is_checked(tmp_path: Path) -> None:

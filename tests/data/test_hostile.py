@@ -83,6 +83,7 @@ FINDINGS: dict[str, tuple[Build, str, int | None]] = {
     "UTF-16": (rows(PLATE.encode("utf-16")), "text.encoding", None),
     "Latin-1": (rows(PLATE, b"0 0.5 0.5 0.1 0.1 \xe9"), "text.encoding", 2),
     "binary": (rows(bytes(range(256))), "text.encoding", None),
+    "a zero byte": (rows(PLATE, f"{CAR}\0", PLATE), "text.zero_byte", 2),
     "negative size": (rows("0 0.5 0.5 -0.1 0.1"), "labels.negative_size", 1),
     "negative centre": (rows("0 -0.5 0.5 0.1 0.1"), "boxes.outside", 1),
     "zero size": (rows("0 0.5 0.5 0 0.1"), "labels.zero_size", 1),
@@ -118,6 +119,21 @@ FINDINGS: dict[str, tuple[Build, str, int | None]] = {
     "the same picture in two splits": (after(same_picture), "splits.shared", None),
     "the same split twice": (lambda root: yolo_set(root, yaml=YAML.replace("/val", "/train")), "splits.shared", None),
     "download": (lambda root: yolo_set(root, yaml=f"{YAML}download: rm -rf /\n"), "yaml.download_ignored", None),
+    "a split that climbs out": (
+        lambda root: yolo_set(root, yaml=YAML.replace("images/val", "../../etc")),
+        "paths.climbs",
+        None,
+    ),
+    "relation of an unknown class": (
+        lambda root: yolo_set(root, yaml=YAML.replace("child: plate", "child: plat")),
+        "relations.invalid",
+        None,
+    ),
+    "relation of an unknown class, by order": (
+        lambda root: yolo_set(root, yaml=YAML.replace("child: plate", "child: plat") + "pairs: order\n"),
+        "relations.invalid",
+        None,
+    ),
     "no such split": (lambda root: yolo_set(root, yaml=f"{YAML}test: images/test\n"), "yaml.split_missing", None),
     "empty split": (after(lambda root: (root / "images/train/a.png").unlink()), "split.empty", None),
     "nc": (lambda root: yolo_set(root, yaml=f"{YAML}nc: 3\n"), "yaml.nc_mismatch", None),
@@ -244,8 +260,6 @@ REFUSED_YAML: dict[str, tuple[str | bytes, str]] = {
     "a split as a map": ("train: {a: b}\nnames: [a]\n", "train is a mapping; expected a folder"),
     "path of numbers": (f"path: 3\n{HEAD}names: [a]\n", "path is 3; expected a folder"),
     "pairs": (f"{HEAD}names: [a]\npairs: ordre\n", "pairs is 'ordre'; expected order"),
-    "relations as text": (f"{HEAD}names: [a, b]\nrelations: a in b\n", "relations is str"),
-    "unknown class": (f"{HEAD}names: [plate, car]\nrelations: [plat:car]\n", "did you mean 'plate'?"),
 }
 
 
@@ -291,8 +305,10 @@ def test_what_is_no_coco_is_refused_in_one_line(case: str, tmp_path: Path, capsy
 
 
 def test_sources_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    refused(check(tmp_path / "nowhere", capsys), "does not exist")
-    refused(check(tmp_path, capsys), "is no data set of a known format")
+    refused(check(tmp_path / "nowhere", capsys), f"{tmp_path / 'nowhere'} does not exist\n")
+    refused(check(tmp_path, capsys), "is no data set of a known format (coco, ")
+    with pytest.raises(InputError, match="the path of the data set is empty"):
+        read("")
     (tmp_path / "notes.txt").write_text("hello")
     refused(check(tmp_path / "notes.txt", capsys), "is no data set of a known format")
     refused(check(tmp_path, capsys, "--format", "yolo"), "is no data.yaml and holds none")

@@ -66,6 +66,47 @@ def test_roboflow_layout(tmp_path: Path) -> None:
     assert set(ids(dataset.findings)) == {"yaml.path_moved"}
 
 
+@pytest.mark.parametrize("entry", ["../images/val", "../../images/val"])
+def test_a_data_yaml_in_a_subfolder_may_lead_to_pictures_beside_it(tmp_path: Path, entry: str) -> None:
+    yolo_set(tmp_path)
+    folder = tmp_path / ("/".join(["deep"] * entry.count("..")))
+    folder.mkdir(parents=True)
+    (folder / "data.yaml").write_text(f"val: {entry}\nnames: [plate, car]\n")
+    dataset = read(folder)
+    assert len(dataset.splits["val"]) == 1 and ids(dataset.findings) == ["paths.outside_root"]
+
+
+def test_a_split_that_leads_out_to_no_picture_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "passwd").touch()
+    for entry, found in (
+        ("../../etc", "paths.climbs"),
+        ("../../absent", "paths.climbs"),
+        ("../absent", "yaml.split_missing"),
+    ):
+        dataset = read(yolo_set(tmp_path / "a" / "b", yaml=YAML.replace("images/val", entry)))
+        assert ids(dataset.findings) == sorted([found, "split.empty"])
+        if found == "paths.climbs":
+            assert dataset.findings[0].message.startswith(f"'{entry}' leads out of {tmp_path / 'a' / 'b'}, ")
+
+
+def test_only_a_yaml_that_speaks_of_pictures_is_taken_for_the_data_set(tmp_path: Path) -> None:
+    for name, text in ((".pre-commit-config.yaml", YAML), ("ci.yml", "jobs: {test: 1}\n"), ("bad.yaml", "a: [")):
+        (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match="is no data set of a known format"):
+        read(tmp_path)
+    yolo_set(tmp_path)
+    (tmp_path / "data.yaml").rename(tmp_path / "plates.yaml")
+    assert len(read(tmp_path).splits["val"]) == 1
+
+
+def test_a_zero_byte_costs_its_own_row(tmp_path: Path) -> None:
+    dataset = read(yolo_set(tmp_path, {"a": [PLATE, f"{PLATE}\0", CAR]}))
+    assert dataset.splits["train"][0].lines.tolist() == [1, 3]
+    assert [(each.id, each.line) for each in dataset.findings] == [("text.zero_byte", 2), ("labels.not_a_number", 2)]
+    assert dataset.findings[0].message.startswith("holds a zero byte at line 2;")
+
+
 def test_labels_beside_pictures(tmp_path: Path) -> None:
     picture(tmp_path / "all" / "a.png")
     (tmp_path / "all" / "a.txt").write_text(f"{PLATE}\n{CAR}\n")

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from icr.data import leaks
-from icr.data.dataset import Dataset, Finding, Sample
+from icr.data.dataset import Dataset, Finding, Sample, UnreadableRelations
 from icr.data.findings import KINDS, found
 from icr.data.formats.text import counted
+from icr.data.formats.yolo_config import find_config
 from icr.data.leaks import Looked, look, scenes_in_two_splits
 from icr.data.misfits import Shared, Swapped, area, repeated, report_swapped, shares_inside, swapped
 from icr.data.pairs import Pairing, children, one_of, pair_all
@@ -71,12 +72,15 @@ def examine(
     fresh: bool = False,
 ) -> Examined:
     """As `check`, with what `icr.data.repair` needs beside the findings."""
-    resolved = resolve(dataset.relations if relations is None else relations, dataset.names)
+    fault = _declared_fault(dataset)
+    known: Sequence[Relation] = () if fault else dataset.relations
+    resolved = resolve(known if relations is None else relations, dataset.names)
     looked = look(dataset, progress, fresh=fresh)
     swaps = swapped(dataset, resolved)
     same = {each.path: each.of for each in looked.copies}
     findings = [
         *dataset.findings,
+        *_unknown_classes(dataset, fault),
         *_classes(dataset),
         *leaks.report(looked),
         *scenes_in_two_splits(dataset),
@@ -85,7 +89,7 @@ def examine(
     ]
     if resolved:
         findings += _pairs(dataset, resolved)
-    else:
+    elif not fault:
         message = "no relation is given or declared, so pairs are not checked; pass --relation child:parent"
         findings.append(found("relations.unknown", dataset.source, message))
     ranks = {kind: rank for rank, kind in enumerate(KINDS)}
@@ -96,15 +100,35 @@ def examine(
 def relations_to_check(given: Sequence[str], dataset: Dataset) -> Chosen:
     """The relations for a check: as `icr.relations.choose`, but where none is given, declared or obvious there is none.
 
+    Nor is there where those declared are faulty, which is a finding of the check.
+
     Raises:
-        InputError: a given or declared relation is wrong.
+        InputError: a given relation is wrong.
     """
+    if not given and (fault := _declared_fault(dataset)):
+        return Chosen((), f"pairs are not checked: {fault}")
     try:
         return choose(given, dataset)
     except InputError as error:
-        if given or dataset.relations:
+        if given:
             raise
         return Chosen((), f"pairs are not checked: {error}")
+
+
+def _declared_fault(dataset: Dataset) -> str:
+    """Why the relations that a data set declares cannot be used; empty where they can."""
+    try:
+        resolve(dataset.relations, dataset.names)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _unknown_classes(dataset: Dataset, fault: str) -> Iterator[Finding]:
+    """A finding for relations that can be read, but not used; those that cannot be read are a finding of the reader."""
+    if fault and not isinstance(dataset.relations, UnreadableRelations):
+        file = find_config(dataset.source) if dataset.format == "yolo" else None
+        yield found("relations.invalid", file or dataset.source, f"relations: {fault}")
 
 
 def _every(dataset: Dataset) -> Iterator[tuple[str, Sample]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
+from icr.errors import InputError
 from icr.relations import Relation
 
 NO_PARENT = -1
@@ -70,6 +71,33 @@ class Sample:
     box_attributes: list[dict[str, Any]] = field(default_factory=list)
 
 
+class UnreadableRelations(tuple[Relation, ...]):
+    """What stands in `Dataset.relations` where the data set declares them in a way that cannot be read.
+
+    Whoever uses them gets the fault as an `InputError`, so that no command takes "wrongly declared" for "none
+    declared"; `icr.data.check` alone goes on without them.
+
+    Example:
+        >>> try:
+        ...     bool(UnreadableRelations("data.yaml: relations is a mapping"))
+        ... except InputError as error:
+        ...     print(error)
+        data.yaml: relations is a mapping
+    """
+
+    fault: str
+
+    def __new__(cls, fault: str) -> UnreadableRelations:
+        made = super().__new__(cls)
+        made.fault = fault
+        return made
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise InputError(self.fault)
+
+    __bool__ = __len__ = __iter__ = _refuse
+
+
 @dataclass
 class Dataset:
     """A data set in memory.
@@ -79,7 +107,7 @@ class Dataset:
         format: the reader's name, ``yolo`` or ``coco``.
         names: class names; a label is an index into them.
         splits: pictures by split (``train``, ``val``, ``test``), in the order of the files.
-        relations: the relations that the data set itself declares, unresolved.
+        relations: the relations that the data set itself declares, unresolved, or `UnreadableRelations`.
         findings: what the reader could not use or found odd; nothing is dropped without one.
         category_ids: the id of each class in COCO files, where it had one; empty otherwise.
         attributes: whatever else the data says of the whole set (COCO's ``info`` and ``licenses``).

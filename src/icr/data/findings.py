@@ -76,6 +76,11 @@ KINDS: dict[str, Kind] = {
     "classes.unused": Kind("info", "No picture has a box of a class", "Nothing, if that is meant."),
     # text files
     "text.encoding": Kind("error", "A text file is no UTF-8 text; it is not used", "Save it as UTF-8."),
+    "text.zero_byte": Kind(
+        "error",
+        "A text file holds a zero byte, as a broken save leaves; the other lines are read",
+        "Write the line anew.",
+    ),
     "text.unreadable": Kind("error", "A file cannot be opened", "Check that it is a file and may be read."),
     "text.bom": Kind("info", "A file begins with a byte-order mark; it is read all the same", "Nothing."),
     "text.crlf": Kind("info", "A file has Windows line ends; it is read all the same", "Nothing."),
@@ -264,6 +269,11 @@ KINDS: dict[str, Kind] = {
         "error",
         "The training pictures hold no pair at all, so ICR could not act",
         "Check the relation and the class names.",
+    ),
+    "relations.invalid": Kind(
+        "error",
+        "The declared relations cannot be read or name a class that does not exist; they are not used",
+        "Correct relations:, such as relations: [{child: plate, parent: vehicle}].",
     ),
     "relations.unknown": Kind(
         "info", "No relation is given, declared or obvious, so pairs are not checked", "Pass --relation child:parent."

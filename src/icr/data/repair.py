@@ -78,7 +78,9 @@ def repaired(dataset: Dataset, examined: Examined) -> Repair:
                     labels == swap.child, swap.parent, np.where(labels == swap.parent, swap.child, labels)
                 ).astype(np.int64)
             kept.append(_boxes_mended(dataclasses.replace(sample, labels=labels), done))
-    return Repair(dataclasses.replace(dataset, splits=splits, findings=[]), done)
+    faulty = any(each.id == "relations.invalid" for each in examined.findings)
+    relations = () if faulty else dataset.relations
+    return Repair(dataclasses.replace(dataset, splits=splits, relations=relations, findings=[]), done)
 
 
 def left(before: list[Finding], after: list[Finding]) -> Iterator[tuple[str, int, int]]:

@@ -30,10 +30,12 @@ def read(source: Path | str, *, format: str | None = None, splits: Sequence[str]
     Raises:
         InputError: the source does not exist, is of no known format or of several, or cannot be a data set at all.
     """
+    if not str(source).strip():
+        raise InputError("the path of the data set is empty; name a data.yaml, a COCO JSON or a folder")
     source = Path(source).expanduser()
     try:
         if not source.exists():
-            raise InputError(f"{source} does not exist; expected {_expected()}")
+            raise InputError(f"{source} does not exist")
         return _format_of(source, format).read(source, splits)
     except OSError as error:
         raise InputError(f"{error.filename or source} cannot be read: {error.strerror or error}") from None
@@ -47,12 +49,8 @@ def _format_of(source: Path, format: str | None) -> Format:
         several = " and ".join(each.name for each in candidates)
         raise InputError(f"{source} looks like {several}; choose with --format")
     if not candidates:
-        raise InputError(f"{source} is no data set of a known format; expected {_expected()}")
+        raise InputError(f"{source} is no data set of a known format ({', '.join(names())})")
     return candidates[0]
-
-
-def _expected() -> str:
-    return ", or ".join(dict.fromkeys(get(name).expects for name in names()))
 
 
 def write(dataset: Dataset, out: Path, format: str, *, images: Images = "copy") -> tuple[str, ...]:

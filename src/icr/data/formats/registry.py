@@ -23,7 +23,7 @@ class Format:
 
     Attributes:
         name: what ``--format`` and ``--to`` call it.
-        expects: what a source of this format is, for error messages.
+        expects: what a source of this format is, in words.
         recognise: whether a source looks like this format; only looks, never reads far.
         read: reads a source, or only the named splits of it.
         write: writes into an empty folder and returns, in words, what the format could not hold; None: read only.

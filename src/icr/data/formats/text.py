@@ -30,17 +30,26 @@ def read_lines(file: Path, findings: list[Finding]) -> list[str] | None:
     if data.startswith(_BOM):
         findings.append(found("text.bom", file, "begins with a byte-order mark", 1))
         data = data[len(_BOM) :]
-    if data.startswith(_WIDE_BOMS) or b"\x00" in data:
+    zeros = data.count(b"\x00")
+    if data.startswith(_WIDE_BOMS) or zeros * 4 > len(data):
         what = "UTF-16 text" if data.startswith(_WIDE_BOMS) else "binary data"
         findings.append(found("text.encoding", file, f"found {what}, expected UTF-8 text; save it as UTF-8"))
         return None
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
+        if zeros:
+            findings.append(found("text.encoding", file, "found binary data, expected UTF-8 text"))
+            return None
         line = data.count(b"\n", 0, error.start) + 1
         message = f"byte 0x{data[error.start]:02x} is no UTF-8; save the file as UTF-8"
         findings.append(found("text.encoding", file, message, line))
         return None
+    if zeros:
+        line = text.count("\n", 0, text.index("\x00")) + 1
+        more = f" ({zeros:,} in the file)" if zeros > 1 else ""
+        message = f"holds a zero byte at line {line}{more}; lines without one are read"
+        findings.append(found("text.zero_byte", file, message, line))
     if "\r" in text:
         findings.append(found("text.crlf", file, "has Windows line ends"))
         text = text.replace("\r\n", "\n").replace("\r", "\n")

@@ -14,7 +14,7 @@ from icr.data.findings import found
 from icr.data.formats.boxes import cut_circles, usable
 from icr.data.formats.registry import Format, register
 from icr.data.formats.text import counted, read_lines
-from icr.data.formats.yolo_config import find_config, list_pictures, read_config, requested
+from icr.data.formats.yolo_config import Config, find_config, list_pictures, read_config, requested
 from icr.data.formats.yolo_rows import Ints, Rows, keep_usable, pairs_by_order, parse_pairs, parse_rows
 from icr.data.formats.yolo_write import label_rows, pair_rows, relation_block, write, write_config, write_split
 from icr.data.pictures import PictureError, header
@@ -75,7 +75,7 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
         raise InputError(f"{source} is no data.yaml and holds none; expected one with names:, train: and val:")
     findings: list[Finding] = []
     config = read_config(Path(os.path.abspath(file)), findings)  # noqa: PTH100 (links stay as they are)
-    relations = resolve(config.relations, config.names) if config.ordered else ()
+    relations = _order_by(config) if config.ordered else ()
     read_splits: dict[str, list[Sample]] = {}
     folders: set[Path] = set()
     read_labels: set[Path] = set()
@@ -109,6 +109,14 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
         findings,
         category_ids=config.category_ids,
     )
+
+
+def _order_by(config: Config) -> Sequence[ResolvedRelation]:
+    """The relations that tell the order of rows; none where those declared are faulty, which commands refuse later."""
+    try:
+        return resolve(config.relations, config.names)
+    except InputError:
+        return ()
 
 
 def _report_repeats(pictures: Sequence[Path], split: str, file: Path, findings: list[Finding]) -> None:

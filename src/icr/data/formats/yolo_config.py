@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from icr.data.dataset import Finding
+from icr.data.dataset import Finding, UnreadableRelations
 from icr.data.findings import found
 from icr.data.formats.text import LARGEST_SETTINGS, counted, is_text, read_lines, read_settings_text, shown
 from icr.data.pictures import exists, is_picture
@@ -53,8 +53,18 @@ def find_config(source: Path) -> Path | None:
     usual = [source / name for name in _USUAL_NAMES if (source / name).is_file()]
     if usual or not source.is_dir():
         return usual[0] if usual else None
-    others = [each for each in sorted(source.iterdir()) if each.suffix in (".yaml", ".yml") and each.is_file()]
+    others = [each for each in sorted(source.iterdir()) if each.suffix in (".yaml", ".yml") and _may_be_config(each)]
     return others[0] if len(others) == 1 else None
+
+
+def _may_be_config(file: Path) -> bool:
+    """Whether a YAML of another name than the usual ones says ``names:`` or names a split; hidden files never do."""
+    if file.name.startswith(".") or not file.is_file():
+        return False
+    try:
+        return any(key in ("names", *SPLIT_KEYS) for key in _load(file))
+    except InputError:
+        return False
 
 
 class _Loader(yaml.SafeLoader):
@@ -107,7 +117,7 @@ def read_config(file: Path, findings: list[Finding]) -> Config:
     if content.get("download") is not None:
         findings.append(found("yaml.download_ignored", file, "the download: key is never run"))
     names = _names(content, file, findings)
-    relations = read_relations(content.get("relations"), str(file))
+    relations = declared_relations(content.get("relations"), file, findings)
     pairs = content.get("pairs")
     if pairs not in (None, "order", "sidecar"):
         raise InputError(f"{file}: pairs is {shown(pairs)}; expected order, or no such key (pairs in pairs/ files)")
@@ -122,6 +132,15 @@ def read_config(file: Path, findings: list[Finding]) -> Config:
     if not isinstance(ids, list) or len(ids) != len(names) or not all(type(each) is int for each in ids):
         ids = []
     return Config(file, _root(content, file, findings), names, splits, relations, pairs == "order", ids)
+
+
+def declared_relations(block: Any, file: Path, findings: list[Finding]) -> tuple[Relation, ...]:
+    """The relations of a ``relations:`` block; one that is faulty is a finding and refuses to be used."""
+    try:
+        return read_relations(block, str(file))
+    except InputError as error:
+        findings.append(found("relations.invalid", file, str(error).removeprefix(f"{file}: ")))
+        return UnreadableRelations(str(error))
 
 
 def _names(content: dict[Any, Any], file: Path, findings: list[Finding]) -> list[str]:
@@ -190,6 +209,10 @@ def list_pictures(entry: str, config: Config, findings: list[Finding]) -> tuple[
         path = Path(os.path.normpath(config.root / trimmed))
         if exists(path):
             findings.append(found("yaml.path_moved", config.file, f"{entry} does not exist; {path} is used"))
+    if _climbs_to_nothing(entry, path, config.root):
+        message = f"{shown(entry)} leads out of {config.root}, to no picture, and is refused"
+        findings.append(found("paths.climbs", config.file, message))
+        return [], False
     if exists(path) and not path.is_relative_to(config.root):
         findings.append(found("paths.outside_root", config.file, f"{entry} lies outside {config.root}"))
     if exists(path) and path.is_dir():
@@ -201,6 +224,17 @@ def list_pictures(entry: str, config: Config, findings: list[Finding]) -> tuple[
     message = f"{entry} (looked for at {path}) is no folder, no list of pictures and no picture"
     findings.append(found("yaml.split_missing", config.file, message))
     return [], False
+
+
+def _climbs_to_nothing(entry: str, path: Path, root: Path) -> bool:
+    """Whether an entry leads out of the root by ``..`` and no pictures are there.
+
+    A single leading ``../`` that leads nowhere is not meant: it stands in many a data.yaml, and trainers drop it.
+    """
+    if exists(path):
+        climbs = entry.startswith("..") and not path.is_relative_to(root)
+        return climbs and path.is_dir() and not _walk(path, [])
+    return not Path(os.path.normpath(root / entry.removeprefix("../"))).is_relative_to(root) and entry.startswith("..")
 
 
 def _walk(folder: Path, findings: list[Finding]) -> list[Path]:
@@ -236,7 +270,7 @@ def _listed(file: Path, root: Path, findings: list[Finding]) -> list[Path]:
         inside = [each for each in places if each.is_relative_to(root) or each.is_relative_to(file.parent)]
         if not inside and not own.is_absolute():
             findings.append(found("paths.climbs", file, f"{shown(entry)} leads out of {root}; not read", number))
-        elif not is_picture(own):
+        elif not is_picture(own) or "\x00" in entry:
             findings.append(found("picture.unreadable", file, f"{shown(entry)} is no name of a picture", number))
         elif own.is_absolute():
             absolute += 1
