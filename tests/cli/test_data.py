@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from icr.cli.commands import run
+from icr.cli.commands import INTERRUPTED, run
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "data"))
 from small_sets import CAR, PLATE, YAML, coco_set, picture, yolo_set
@@ -177,3 +177,37 @@ def test_help_has_an_example_and_loads_nothing_heavy(command: str) -> None:
     done = subprocess.run([sys.executable, "-c", code, command], capture_output=True, text=True, check=True)
     assert "Example: icr data" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("block", ["{child: plate}", "[{child: plat, parent: car}]"])
+def test_faulty_relations_do_not_stop_a_check_but_all_else(
+    block: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = yolo_set(tmp_path / "a", yaml=YAML.replace("[{child: plate, parent: car}]", block))
+    fixed = tmp_path / "b"
+    assert run(["data", "check", str(source), "--fix", str(fixed)]) == 0
+    out, err = capsys.readouterr()
+    assert "error    relations.invalid  1" in out and "pairs are not checked: " in err
+    assert run(["data", "check", str(fixed)]) == 0
+    capsys.readouterr()
+    for command in (["data", "convert", str(source), "--to", "coco", "--out", "c"], ["train", str(source)]):
+        assert run(command) == 2
+        err = capsys.readouterr().err
+        assert err.splitlines()[-1].startswith("icr: ") and "Traceback" not in err
+
+
+def test_the_next_command_is_quoted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "two words"
+    assert run(["data", "synth", str(out), "--images", "1", "--close", "--size", "192x144", "--workers", "1"]) == 0
+    assert f"next: icr data show '{out}/data.yaml'" in capsys.readouterr().err
+
+
+def test_an_interrupted_synth_says_what_became_of_its_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("icr.data.synth.generate", stop)
+    assert run(["data", "synth", str(tmp_path / "scenes"), "--images", "1"]) == INTERRUPTED
+    assert "interrupted; the unfinished folder was removed\n" in capsys.readouterr().err

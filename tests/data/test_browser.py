@@ -282,7 +282,7 @@ class TestCommand:
         ("options", "told"),
         [
             (["--html", "there.html"], "there.html exists already"),
-            (["--html", "no/page.html"], "there is no folder"),
+            (["--html", "there.html/page.html"], "is a file, so no folder can be made in it"),
             (["--html", "page.jpg"], "a page is written with suffix .html"),
             (["--html", "page.html", "--out", "a.jpg"], "give one of them"),
         ],

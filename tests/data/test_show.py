@@ -135,7 +135,11 @@ class TestCommand:
 
     @pytest.mark.parametrize(
         ("out", "told"),
-        [("there.png", "exists already"), ("no/sheet.png", "there is no folder"), ("sheet.txt", "suffix '.txt'")],
+        [
+            ("there.png", "exists already"),
+            ("there.png/sheet.png", "is a file, so no folder can be made in it"),
+            ("sheet.txt", "suffix '.txt'"),
+        ],
     )
     def test_a_place_that_will_not_do(
         self, tmp_path: Path, capfd: pytest.CaptureFixture[str], out: str, told: str
@@ -143,3 +147,13 @@ class TestCommand:
         (tmp_path / "there.png").touch()
         assert icr(["data", "show", str(_coco(tmp_path)), "--out", str(tmp_path / out)]) == 2
         assert told in capfd.readouterr().err
+
+    @pytest.mark.parametrize(("option", "name"), [("--out", "sheet.png"), ("--html", "page.html")])
+    def test_the_folder_is_made(self, tmp_path: Path, option: str, name: str) -> None:
+        out = tmp_path / "new" / "er" / name
+        assert icr(["data", "show", str(_coco(tmp_path)), "--relation", "plate:vehicle", option, str(out)]) == 0
+        assert [each.name for each in out.parent.iterdir()] == [name]
+
+    def test_no_folder_is_made_for_a_set_that_is_not_there(self, tmp_path: Path) -> None:
+        assert icr(["data", "show", str(tmp_path / "nowhere"), "--out", str(tmp_path / "new" / "a.png")]) == 2
+        assert not list(tmp_path.iterdir())

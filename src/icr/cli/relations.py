@@ -31,11 +31,11 @@ def relations(
     from icr.cli.output import answer, answer_json, progress, say
     from icr.data import formats
     from icr.data.placement import draw_placements, placements
-    from icr.data.show import refuse_existing
+    from icr.data.show import make_folder, refuse_existing
     from icr.drawing import write_picture
     from icr.relations import discover
 
-    target = refuse_existing(out) if out else None
+    target = refuse_existing(out, folder_made=True) if out else None
     with progress("reading labels"):
         dataset = formats.read(data, format=format)
     with progress("comparing classes"):
@@ -45,6 +45,7 @@ def relations(
         recommended = [each for each in evidence if each.recommended]
         drawn = recommended or [each for each in evidence if (each.child, each.parent) in placed]
         if drawn:
+            make_folder(target)
             write_picture(
                 draw_placements([(each.child, each.parent, placed[each.child, each.parent]) for each in drawn[:MAPS]]),
                 target,

@@ -53,7 +53,7 @@ def show(
         target = (
             refuse_existing_page(html)
             if html is not None
-            else refuse_existing(out)
+            else refuse_existing(out, folder_made=True)
             if out is not None
             else free_path(Path(), "sheet", ".jpg")
         )
@@ -83,13 +83,14 @@ def _sheet(
     seed: int,
 ) -> dict[str, Any]:
     from icr.cli.output import say
-    from icr.data.show import choose_samples, sheet
+    from icr.data.show import choose_samples, make_folder, sheet
     from icr.drawing import write_picture
 
     samples = choose_samples(dataset.splits, split)
     made = sheet(samples, dataset.names, relations, title=title, said=said, count=count, columns=columns, seed=seed)
     for line in made.unreadable:
         say(f"left out: {line}")
+    make_folder(target)
     write_picture(made.picture, target)
     return {
         "sheet": str(target),

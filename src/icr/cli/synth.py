@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -59,18 +60,22 @@ def synth(
         raise InputError("--size stands beside --svmlp, which has the sizes of its own pictures: leave one out")
     counts = read_counts(images, train, val, test, 3000 if svmlp else 300)
     pixels = read_size(size) if size is not None else None
-    with progress("drawing") as drawn:
-        generate(
-            out,
-            counts=counts,
-            size=pixels,
-            seed=seed,
-            close=SVMLP if svmlp else CROWDED if crowded else close,
-            workers=workers,
-            progress=drawn,
-            scene=scene,
-            label_noise=label_noise,
-        )
+    try:
+        with progress("drawing") as drawn:
+            generate(
+                out,
+                counts=counts,
+                size=pixels,
+                seed=seed,
+                close=SVMLP if svmlp else CROWDED if crowded else close,
+                workers=workers,
+                progress=drawn,
+                scene=scene,
+                label_noise=label_noise,
+            )
+    except KeyboardInterrupt:
+        say("interrupted; the unfinished folder was removed")
+        raise
     manifest = json_module.loads((out / "manifest.json").read_text(encoding="utf-8"))
     names = list(manifest["images"][0]["objects"])
     objects = {name: sum(entry["objects"][name] for entry in manifest["images"]) for name in names}
@@ -98,7 +103,7 @@ def synth(
     answer(f"{out}: {sum(counts.values())} images ({splits}): {held}; {pairs} pairs")
     if spoiled:
         answer(f"{spoiled} training labels are spoiled; the clean ones lie in {out}/labels-clean and pairs-clean")
-    say(f"next: icr data show {out}/data.yaml")
+    say(f"next: icr data show {shlex.quote(str(out / 'data.yaml'))}")
 
 
 def read_counts(
