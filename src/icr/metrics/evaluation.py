@@ -258,7 +258,7 @@ def align(
 
 
 def _resolved(relations: Sequence[Relation | ResolvedRelation], names: Sequence[str]) -> tuple[ResolvedRelation, ...]:
-    named = [each for each in relations if isinstance(each, Relation)]
+    named = [each for each in relations if not isinstance(each, ResolvedRelation)]
     return (*(each for each in relations if isinstance(each, ResolvedRelation)), *resolve(named, names))
 
 
