@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -126,7 +127,7 @@ def add_parents(
         if added.ambiguous:
             say(
                 f"{counted(added.ambiguous, 'ambiguous child', 'ambiguous children')} left unstated; next: "
-                f"icr data pair {out} --out NEW"
+                f"icr data pair {shlex.quote(str(out))} --out NEW"
             )
     if json:
         answer_json({"out": str(out), "format": target, **record, "not_held": list(lost)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -51,4 +52,5 @@ def from_video(
         return
     answer(as_text(report))
     say(f"\nin {out}: images/, data.yaml, manifest.json, report.json; look at taken.jpg and dropped.jpg")
-    say(f"next: icr data convert {out}/data.yaml --to cvat --out {out}-cvat")
+    taken, to = shlex.quote(str(out / "data.yaml")), shlex.quote(f"{out}-cvat")
+    say(f"next: icr data convert {taken} --to cvat --out {to}")

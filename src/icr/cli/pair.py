@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -106,7 +107,8 @@ def pair(
             what = "written as suggested" if guess else "left unstated"
             say(
                 f"{counted(len(proposal.doubts), 'ambiguous child', 'ambiguous children')}: {what}; "
-                f"decide in {listed}, then: icr data pair {data} --decisions {listed} --out NEW"
+                f"decide in {listed}, then: "
+                f"icr data pair {shlex.quote(str(data))} --decisions {shlex.quote(str(listed))} --out NEW"
             )
     if json:
         answer_json(
