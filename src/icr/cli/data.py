@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from icr.cli.output import answer, answer_json, say
+from icr.cli.output import answer, answer_json, progress, say
 from icr.cli.proposals import add_proposals
 from icr.errors import InputError, nearest
 
@@ -53,11 +52,11 @@ def check(
     way = images_way(images)
     if fix is not None:
         refuse_filled(fix)
-    with _progress("reading labels"):
+    with progress("reading labels"):
         dataset = formats.read(data, format=format)
     chosen = relations_to_check(relation or (), dataset)
-    with _progress("looking at pictures") as progress:
-        examined = examine(dataset, chosen.relations, progress=progress, fresh=fresh)
+    with progress("looking at pictures") as report_progress:
+        examined = examine(dataset, chosen.relations, progress=report_progress, fresh=fresh)
     findings = examined.findings
     said: dict[str, object] = {
         "findings": [vars(each) for each in findings],
@@ -94,12 +93,12 @@ def _fix(
     if why:
         say(why)
     mended = repaired(dataset, examined)
-    with _progress("writing"):
+    with progress("writing"):
         lost = formats.write(mended.dataset, out, target, images=images)
     for each in lost:
         say(f"not held by {target}: {each}")
-    with _progress("looking at the copy") as progress:
-        after = examine(formats.read(out, format=target), relations, progress=progress).findings
+    with progress("looking at the copy") as report_progress:
+        after = examine(formats.read(out, format=target), relations, progress=report_progress).findings
     counts = list(left(examined.findings, after))
     if tell:
         answer(f"\n{out} ({target}), the repaired copy:")
@@ -155,7 +154,7 @@ def convert(
         raise InputError(f"--images {images}: expected {', '.join(ways)}{nearest(images, ways)}")
     if weights is not None and to not in ("cvat", "labelstudio"):
         raise InputError(f"--weights with --to {to}: proposals are for a person to correct; use cvat or labelstudio")
-    with _progress("reading labels"):
+    with progress("reading labels"):
         dataset = formats.read(data, format=format)
     if relation:
         dataset.relations = tuple(Relation.parse(text) for text in relation)
@@ -169,7 +168,7 @@ def convert(
         say(
             f"{counted(errors, 'faulty entry', 'faulty entries')} of {data} not carried over; icr data check names each"
         )
-    with _progress("writing"):
+    with progress("writing"):
         lost = formats.write(dataset, out, to, images=way)
     for each in lost:
         say(f"not held by {to}: {each}")
@@ -206,19 +205,3 @@ def _summary(dataset: Dataset) -> str:
     objects = ", ".join(f"{name} {count:,}" for name, count in list(_objects(dataset).items())[:8])
     more = f", … ({len(dataset.names)} classes)" if len(dataset.names) > 8 else ""
     return f"{dataset.source} ({dataset.format}): pictures {pictures}; boxes {objects}{more}"
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar on stderr, when a person watches; it pulses until it is told how much there is."""
-    import sys
-
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

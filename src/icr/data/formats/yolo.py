@@ -12,12 +12,12 @@ import numpy as np
 from icr.data.dataset import UNSTATED, Dataset, Finding, Sample
 from icr.data.findings import found
 from icr.data.formats.boxes import cut_circles, usable
+from icr.data.formats.objects import picture_size
 from icr.data.formats.registry import Format, register
 from icr.data.formats.text import counted, read_lines
 from icr.data.formats.yolo_config import Config, find_config, list_pictures, read_config, requested
 from icr.data.formats.yolo_rows import Ints, Rows, keep_usable, pairs_by_order, parse_pairs, parse_rows
 from icr.data.formats.yolo_write import label_rows, pair_rows, relation_block, write, write_config, write_split
-from icr.data.pictures import PictureError, header
 from icr.errors import InputError
 from icr.relations import ResolvedRelation, resolve
 
@@ -151,16 +151,9 @@ def _read_sample(
     findings: list[Finding],
 ) -> Sample | None:
     """One picture with its labels; None when it cannot be used, which is a finding."""
-    try:
-        size = header(image)
-    except FileNotFoundError:
-        findings.append(found("picture.missing", image, "there is no such picture"))
+    size = picture_size(image, findings)
+    if size is None:
         return None
-    except PictureError as error:
-        findings.append(found("picture.unreadable", image, f"cannot be opened as a picture: {error}"))
-        return None
-    if size.turned:
-        findings.append(found("picture.turned", image, f"is shown as {size.width} x {size.height}, stored turned"))
     file = label_file(image)
     try:
         lines = read_lines(file, findings)
