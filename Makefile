@@ -11,7 +11,7 @@ export PIP_PROGRESS_BAR = off
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$(PYTHON) is too old: Python 3.10 or newer is needed; name one with PYTHON=python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install -q -e '.[cli,ultralytics,dev]'
+	$(VENV)/bin/python -m pip install -q -e '.[cli,ultralytics,transformers,dev]'
 	@$(VENV)/bin/python -c 'import cv2' || { echo "OpenCV does not load: this system lacks libraries it needs. On Debian or Ubuntu: apt-get install -y libgl1 libglib2.0-0 libxcb1 libsm6 libxext6"; exit 2; }
 	@touch $@
 

@@ -189,7 +189,7 @@ def test_predictions_come_from_the_last_epoch_and_are_kept(data: Path, tmp_path:
     runs.write_json(tmp_path / runs.RECORD, {"imgsz": 64, "batch": 4})
     (tmp_path / "weights").mkdir()
     dataset = read(data)
-    with pytest.raises(InputError, match=r"holds neither predictions-test.json.gz nor weights/last.pt"):
+    with pytest.raises(InputError, match=r"holds neither predictions-test.json.gz nor weights/last"):
         predictions_of(tmp_path, dataset, "test")
     (tmp_path / "weights" / "last.pt").write_bytes(b"")
     first = predictions_of(tmp_path, dataset, "test", say=lambda text: None)

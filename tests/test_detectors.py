@@ -40,8 +40,8 @@ def test_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
     assert find(str(net)).name == str(net)
 
 
-@pytest.mark.parametrize(("name", "said"), [("none.pt", "not there"), ("", "a folder"), ("x.onnx", "kind '.onnx'")])
+@pytest.mark.parametrize(("name", "said"), [("none.pt", "not there"), ("", "a folder"), ("x.bin", "kind '.bin'")])
 def test_weights_that_cannot_be_loaded(tmp_path: Path, name: str, said: str) -> None:
-    (tmp_path / "x.onnx").touch()
+    (tmp_path / "x.bin").touch()
     with pytest.raises(InputError, match=said):
         load(tmp_path / name)

@@ -64,3 +64,16 @@ def test_surroundings_name_versions_and_hardware() -> None:
     found = runs.surroundings()
     assert found["versions"]["torch"] and found["hardware"]["cores"] >= 1
     json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("there", "found"), [([], None), (["best.pt"], "best.pt"), (["best.safetensors"], "best.safetensors")]
+)
+def test_the_weights_of_a_run_are_found_whatever_they_are_stored_as(
+    tmp_path: Path, there: list[str], found: str | None
+) -> None:
+    (tmp_path / "weights").mkdir()
+    for name in there:
+        (tmp_path / "weights" / name).touch()
+    assert runs.weights_of(tmp_path) == (None if found is None else tmp_path / "weights" / found)
+    assert runs.weights_of(tmp_path, "last") is None

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
+from icr.checkpoints import read_header
 from icr.errors import InputError, nearest
 from icr.predictions import Predictor
 
@@ -45,6 +46,9 @@ DETECTORS = {
     for family, sizes in _FAMILIES.items()
     for size in sizes
 }
+
+
+_WEIGHTS = (".pt", ".safetensors", ".onnx")
 
 
 def find(model: str) -> Detector:
@@ -124,18 +128,29 @@ def check_device(device: str) -> str:
     return device
 
 
-def load(weights: Path, device: str = "cpu") -> Predictor:
+def load(weights: Path, device: str = "cpu", trust: bool = False) -> Predictor:
     """Load trained weights for prediction, whatever engine made them.
 
     Args:
-        weights: an Ultralytics checkpoint (`.pt`).
+        weights: `.safetensors` of ours, an Ultralytics checkpoint (`.pt`), an exported `.onnx`, or a folder that
+            Transformers saved.
         device: `cpu`, or the index of a GPU.
+        trust: let a `.pt` be unpickled that the restricted loader refuses; it may run any code.
 
     Raises:
         InputError: no such device, no such file, or not weights that an engine here can load.
     """
     check_weights(weights)
-    predictor: Predictor = engine("ultralytics").load(weights, check_device(device))
+    check_device(device)
+    if weights.suffix == ".onnx":
+        onnx = importlib.import_module("icr.predicting.onnx")
+        exported: Predictor = onnx.load(weights, device)
+        return exported
+    if weights.suffix == ".pt":
+        made: Predictor = engine("ultralytics").load(weights, device, **({"trust": True} if trust else {}))
+        return made
+    name = "transformers" if weights.is_dir() else read_header(weights).engine
+    predictor: Predictor = engine(name).load(weights, device)
     return predictor
 
 
@@ -145,10 +160,13 @@ def check_weights(weights: Path) -> None:
     Raises:
         InputError: no such file, or not of a known kind.
     """
+    if (weights / "config.json").is_file():
+        return
     if not weights.is_file():
         what = "a folder" if weights.is_dir() else "not there"
         raise InputError(f"{weights} is {what}; name a weights file, such as runs/NAME/weights/best.pt")
-    if weights.suffix != ".pt":
+    if weights.suffix not in _WEIGHTS:
         raise InputError(
-            f"{weights}: cannot load weights of kind {weights.suffix!r}; expected a .pt file from icr train"
+            f"{weights}: cannot load weights of kind {weights.suffix!r}; expected {', '.join(_WEIGHTS)} from icr train "
+            "or icr export"
         )

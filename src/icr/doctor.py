@@ -111,8 +111,7 @@ def _fault(module: str) -> str | None:
 def _of_run(run: Path, model: str, relation: Sequence[str]) -> tuple[str, Path, Sequence[str]]:
     """The weights, data and relations of a run."""
     record = runs.read_record(run)
-    weights = run / "weights" / "best.pt"
-    return str(weights) if weights.is_file() else model, Path(record["data"]), relation or _written(record["relations"])
+    return str(runs.weights_of(run) or model), Path(record["data"]), relation or _written(record["relations"])
 
 
 def _written(relations: Sequence[dict[str, Any]]) -> list[str]:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 RECORD = "run.json"
 METRICS = "metrics.json"
-_PACKAGES = ("icr-loss", "torch", "torchvision", "ultralytics", "numpy", "hotcoco")
+LOG = "results.csv"
+"""One row for each epoch that is over."""
+
+_PACKAGES = ("icr-loss", "torch", "torchvision", "ultralytics", "transformers", "numpy", "hotcoco")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -51,6 +54,16 @@ def of_weights(weights: Path) -> Path | None:
     """The run that a weights file belongs to (`<run>/weights/best.pt`), None when it stands alone."""
     run = weights.resolve().parent.parent
     return run if weights.resolve().parent.name == "weights" and (run / RECORD).is_file() else None
+
+
+def weights_of(run: Path, which: str = "best") -> Path | None:
+    """The weights that a run left, whatever its engine stores them as; None when it left none.
+
+    Args:
+        which: `best` (on the validation split) or `last` (of the last epoch).
+    """
+    found = (run / "weights" / f"{which}{suffix}" for suffix in (".pt", ".safetensors"))
+    return next((path for path in found if path.is_file()), None)
 
 
 def fingerprint(dataset: Dataset) -> str:

@@ -34,7 +34,7 @@ class TrainSettings:
         imgsz: side of the square input in pixels.
         device: `cpu`, `0`, `0,1`.
         overrides: engine settings passed through (``--set``).
-        resume: go on from `out/weights/last.pt`.
+        resume: go on from what a killed run left in `out`; from the beginning where it left nothing.
     """
 
     model: str
@@ -132,12 +132,11 @@ def train(
     )
     record = _open_run(asked, dataset, data, say)
     if not record.get("trained"):
-        last = out / "weights" / "last.pt"
         try:
             _prepare(asked, dataset, say)
-            engine(detector.engine).train(replace(asked, resume=resume and last.is_file()))
+            engine(detector.engine).train(asked)
         except InputError:
-            if not last.is_file():
+            if not (out / runs.LOG).is_file():
                 shutil.rmtree(out)  # refused before anything was trained: the folder holds nothing but our preparations
             raise
         runs.write_json(out / runs.RECORD, {**record, "trained": True})
@@ -263,7 +262,9 @@ def _evaluate(settings: TrainSettings, dataset: Dataset, say: Callable[[str], No
 
     split = "test" if dataset.splits.get("test") else "val"
     samples = dataset.splits[split]
-    weights = settings.out / "weights" / "best.pt"
+    weights = runs.weights_of(settings.out)
+    if weights is None:
+        raise InputError(f"{settings.out} holds no weights to evaluate, though its training ended; train anew")
     say(f"evaluating {weights} on {split} ({len(samples)} pictures)")
     predictor = load(weights, settings.device.split(",")[0])
     found = predictor.predict([s.image for s in samples], imgsz=settings.imgsz, batch=settings.batch)

@@ -40,7 +40,7 @@ def train(
 
     Example: icr train plates/data.yaml --relation plate:vehicle --model yolo11n --epochs 100
     """
-    from icr import detectors, training
+    from icr import detectors, runs, training
     from icr.cli.output import answer, answer_json, chatter_on_stderr, say
 
     with chatter_on_stderr():
@@ -68,7 +68,7 @@ def train(
         answer_json({"run": str(folder), **evaluation.as_json()})
         return
     answer(evaluation.as_table())
-    weights = shlex.quote(str(folder / "weights" / "best.pt"))
+    weights = shlex.quote(str(runs.weights_of(folder) or folder / "weights"))
     say(f"the run is in {folder}; next: icr predict {weights} PICTURES")
 
 

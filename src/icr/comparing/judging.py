@@ -64,16 +64,16 @@ def predictions_of(
     """What the last epoch's weights of a run find in a split: as stored in the run folder, else predicted and stored.
 
     Raises:
-        InputError: the run has neither stored predictions nor `weights/last.pt`.
+        InputError: the run has neither stored predictions nor weights of its last epoch.
     """
     from icr.detectors import load
     from icr.metrics.evaluation import align
     from icr.metrics.stored import read_compressed, write_compressed
 
-    stored, weights = run / f"predictions-{split}.json.gz", run / "weights" / "last.pt"
+    stored, weights = run / f"predictions-{split}.json.gz", runs.weights_of(run, "last")
     if not stored.is_file():
-        if not weights.is_file():
-            raise InputError(f"{run} holds neither {stored.name} nor weights/last.pt; one of them is needed to compare")
+        if weights is None:
+            raise InputError(f"{run} holds neither {stored.name} nor weights/last; one of them is needed to compare")
         record = runs.read_record(run)
         samples = dataset.splits[split]
         say(f"predicting {split} ({len(samples)} pictures) with {weights}")

@@ -186,7 +186,7 @@ def _run(
         resume = (cell.folder / runs.RECORD).is_file()
         if (
             resume
-            and (cell.folder / "weights" / "last.pt").is_file()
+            and runs.weights_of(cell.folder, "last") is not None
             and not runs.read_record(cell.folder).get("trained")
         ):
             _note_interruption(cell.folder)
