@@ -193,11 +193,10 @@ def relational_log(stored: Stored) -> list[tuple[int, float, float, float]]:
 def _rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as opened:
-            return [
-                {key.strip(): (value or "").strip() for key, value in row.items()} for row in csv.DictReader(opened)
-            ]
+            rows = list(csv.DictReader(opened))
     except OSError:
         return []
+    return [{key.strip(): (value or "").strip() for key, value in row.items() if key} for row in rows]
 
 
 def _records(store: Path) -> list[tuple[Cell, dict[str, Any]]]:
