@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -110,24 +110,54 @@ class DetectionLoss(v8DetectionLoss):
         self.items = {"icr_pairs": has.sum().float(), **self.last}
 
 
+def branches(criterion: Any) -> tuple[Any, ...]:
+    """The single criteria that a criterion is made of: those of both heads where there are two, or itself."""
+    if isinstance(criterion, E2ELoss):
+        return criterion.one2many, criterion.one2one
+    return getattr(criterion, "branches", (criterion,))
+
+
+Criterion = TypeVar("Criterion")
+
+
+def settle_assigners(criterion: Criterion, enlarge_tiny: bool) -> Criterion:
+    """Have the assigners of a criterion enlarge tiny boxes, as Ultralytics does since 8.4, or not.
+
+    Args:
+        enlarge_tiny: True lets a box with a side below 16 px draw its candidates from 16 px about its centre; False
+            takes only places inside the box itself, as YOLOv9's original and Ultralytics before 8.4 do.
+    """
+    if not enlarge_tiny:
+        for branch in branches(criterion):
+            # Sides below the second stride (in some versions the first) are raised to it; none is below 0.
+            branch.assigner.stride, branch.assigner.stride_val = [0.0] * len(branch.assigner.stride), 0.0
+    return criterion
+
+
 class RelatedModel(DetectionModel):
     """`DetectionModel` that makes the criterion above, wherever a criterion is made: in training, in the EMA copy that
-    is validated, after a resume. It adds no weights; `icr` holds the settings of its box loss.
+    is validated, after a resume. It adds no weights; `icr` holds the settings of its box loss, None for Ultralytics'
+    own, and `enlarge_tiny` is as in `settle_assigners`.
     """
 
-    icr: BoxLoss
-    icr_record: dict[str, Any]
+    icr: BoxLoss | None
+    icr_record: dict[str, Any] | None
+    enlarge_tiny: bool
 
     def init_criterion(self) -> Any:
         """Make the criterion, for both branches of an end-to-end head."""
         stock = super().init_criterion()
-        return E2ELoss(self, loss_fn=DetectionLoss) if isinstance(stock, E2ELoss) else DetectionLoss(self)
+        if self.icr is None:
+            return settle_assigners(stock, self.enlarge_tiny)
+        made = E2ELoss(self, loss_fn=DetectionLoss) if isinstance(stock, E2ELoss) else DetectionLoss(self)
+        return settle_assigners(made, self.enlarge_tiny)
 
 
-def related(model: DetectionModel, box: BoxLoss) -> RelatedModel:
+def related(model: DetectionModel, box: BoxLoss | None, enlarge_tiny: bool = True) -> RelatedModel:
     """Make a stock model a `RelatedModel` in place."""
     model.__class__ = RelatedModel
     model.icr = box
+    model.enlarge_tiny = enlarge_tiny
     return model
 
 
@@ -140,8 +170,8 @@ def stock_form(model: DetectionModel) -> Iterator[None]:
     box = model.icr
     model.__class__ = DetectionModel
     del model.icr
-    model.icr_record = box.record()
+    model.icr_record = None if box is None else box.record()
     try:
         yield
     finally:
-        related(model, box)
+        related(model, box, model.enlarge_tiny)
