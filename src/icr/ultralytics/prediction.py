@@ -110,14 +110,15 @@ def _pixels(image: Path | Picture) -> Picture:
     return rgb
 
 
-def load(weights: Path, device: str = "cpu") -> UltralyticsPredictor:
+def load(weights: Path, device: str = "cpu", trust: bool = False) -> UltralyticsPredictor:
     """Load trained weights by Ultralytics' restricted loader, which runs no code that a file may hold.
 
     Args:
         weights: a checkpoint of Ultralytics (`.pt`).
         device: `cpu`, or the index of a GPU.
+        trust: unpickle a file that the restricted loader refuses; that may run any code the file holds.
 
     Raises:
         InputError: no such file, no checkpoint, foreign code in it, or a model for another task.
     """
-    return UltralyticsPredictor(read(weights), device)
+    return UltralyticsPredictor(read(weights, trust), device)

@@ -33,12 +33,13 @@ class Start:
     said: str
 
 
-def start(model: str, pretrained: Any = True) -> Start:
+def start(model: str, pretrained: Any = True, trust: bool = False) -> Start:
     """Find what `--model` names.
 
     Args:
         model: a detector's name (`yolo11n`), a `.yaml` plan, or a `.pt` file to fine-tune.
         pretrained: Ultralytics' setting: False starts from scratch, a file gives the weights.
+        trust: see `checkpoint_of`.
 
     Raises:
         InputError: there is no such model, it is for another task, or its file needs foreign code.
@@ -59,7 +60,7 @@ def start(model: str, pretrained: Any = True) -> Start:
         given = None if path.suffix in _PLANS else _at_hand(path.name)
     source = Path(named) if named else (given if pretrained else None)
     if source:
-        weights = read(source)
+        weights = read(source, trust)
         build = plan if named and plan else weights.yaml
         return Start(str(source.resolve()), build, weights, f"starting from the weights of {source}")
     if plan is None:
@@ -92,11 +93,12 @@ def _at_hand(stem: str) -> Path | None:
     return None
 
 
-def read(file: Path) -> DetectionModel:
+def read(file: Path, trust: bool = False) -> DetectionModel:
     """Read a detector's weights without running anything that the file holds.
 
     Args:
         file: a checkpoint of Ultralytics (`.pt`).
+        trust: see `checkpoint_of`.
 
     Returns:
         The model in float32 on the CPU; `args` are the settings that it was trained with.
@@ -104,7 +106,7 @@ def read(file: Path) -> DetectionModel:
     Raises:
         InputError: no such file, no checkpoint, foreign code in it, or a model for another task.
     """
-    checkpoint = checkpoint_of(file)
+    checkpoint = checkpoint_of(file, trust)
     model: Any = checkpoint.get("ema") or checkpoint.get("model")
     if not isinstance(model, DetectionModel) or type(model.model[-1]) not in HEADS:
         head = type(model.model[-1]).__name__ if hasattr(model, "model") else type(model).__name__
@@ -115,8 +117,11 @@ def read(file: Path) -> DetectionModel:
     return model.float()
 
 
-def checkpoint_of(file: Path) -> dict[str, Any]:
+def checkpoint_of(file: Path, trust: bool = False) -> dict[str, Any]:
     """Read a checkpoint with Ultralytics' restricted loader.
+
+    Args:
+        trust: unpickle a file that the restricted loader refuses; that may run any code the file holds.
 
     Raises:
         InputError: as in `read`.
@@ -126,14 +131,16 @@ def checkpoint_of(file: Path) -> dict[str, Any]:
     if file.stat().st_size == 0:
         raise InputError(f"{file} is empty; expected a checkpoint of Ultralytics")
     try:
-        checkpoint, _ = torch_safe_load(str(file), safe_only=True)
+        checkpoint, _ = torch_safe_load(str(file), safe_only=not trust)
     except Exception as error:  # a damaged pickle makes the reader fail in any way there is
         cause = error.__cause__ or error
         # PyTorch goes on to advise loading the file without restriction
         why = " ".join(str(cause).split()).partition(". ")[0].rstrip(".") or type(cause).__name__
+        if trust:
+            raise InputError(f"{file} cannot be read, not even with --trust: {why}") from None
         raise InputError(
             f"{file} is no checkpoint that Ultralytics' restricted loader accepts (damaged, or made of foreign code, "
-            f"which icr does not run): {why}"
+            f"which icr does not run): {why}; if you trust where it comes from, --trust runs it"
         ) from None
     if not isinstance(checkpoint, dict):
         raise InputError(f"{file} holds a {type(checkpoint).__name__}, not a checkpoint of Ultralytics")
