@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icr import runs
 from icr.detectors import check_device, engine, find, load
-from icr.errors import InputError
+from icr.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from icr.data.dataset import Dataset
@@ -29,12 +29,16 @@ class TrainSettings:
         relations: child and parent classes by name, each with its weight (λ); the only place where weights stand.
         out: the run folder; the engine writes `results.csv` and `weights/` there and nothing anywhere else.
         base: a registered IoU-family loss.
-        form: `product`, `sum`, `step` or `power`.
+        form: `product`, `sum`, `step` or `power`, or a control: `detached`, `matched`, `permuted`.
         icr: False trains with the engine's own loss, untouched (``--no-icr``).
         imgsz: side of the square input in pixels.
         device: `cpu`, `0`, `0,1`.
         overrides: engine settings passed through (``--set``).
         resume: go on from what a killed run left in `out`; from the beginning where it left nothing.
+        factors: for `matched`: the factor of every child with a parent, by epoch; the last one holds for the rest.
+        pseudo_parent: hold children to a box of their parent's size at a random place instead of the parent.
+        box_gain: times the engine's own weight of its IoU term, for every box.
+        arm: what a benchmark calls this way of training; recorded, and nothing else.
     """
 
     model: str
@@ -52,6 +56,10 @@ class TrainSettings:
     workers: int = 2
     overrides: dict[str, Any] = field(default_factory=dict)
     resume: bool = False
+    factors: tuple[float, ...] = ()
+    pseudo_parent: bool = False
+    box_gain: float = 1.0
+    arm: str = ""
 
     def record(self) -> dict[str, Any]:
         """The settings that make a run what it is, as `run.json` holds them."""
@@ -74,6 +82,10 @@ class TrainSettings:
             "device": self.device,
             "seed": self.seed,
             "overrides": self.overrides,
+            "factors": list(self.factors),
+            "pseudo_parent": self.pseudo_parent,
+            "box_gain": self.box_gain,
+            "arm": self.arm,
         }
 
 
@@ -159,7 +171,7 @@ def check_settings(**settings: Any) -> None:
         icr.errors.InputError: --epochs 0: expected a whole number of at least 1
     """
     from icr.losses import registry
-    from icr.losses.relational import FORMS
+    from icr.losses.relational import FORM_NAMES
 
     for name in ("imgsz", "epochs", "batch"):
         value = settings.get(name)
@@ -185,8 +197,27 @@ def check_settings(**settings: Any) -> None:
             f"for {base} alone give --base {base} --weight 0"
         )
     form = settings.get("form", "product")
-    if form not in FORMS:
-        raise InputError(f"--form {form}: expected one of {', '.join(FORMS)}")
+    if form not in FORM_NAMES:
+        raise InputError(f"--form {form}: expected one of {', '.join(FORM_NAMES)}{nearest(str(form), FORM_NAMES)}")
+    _check_controls(form, settings)
+
+
+def _check_controls(form: str, settings: Mapping[str, Any]) -> None:
+    factors = settings.get("factors", ())
+    if form == "matched" and not factors:
+        raise InputError(
+            "--form matched weighs children by the mean factors of an ICR run, so it needs that run; "
+            "icr bench run does it: the arm matched beside icr"
+        )
+    if factors and form != "matched":
+        raise InputError(f"factors are given, but form is {form}; only matched uses them")
+    if not all(math.isfinite(factor) and factor >= 0 for factor in factors):
+        raise InputError(f"factors {list(factors)}: expected numbers of at least 0, one for each epoch")
+    gain = settings.get("box_gain", 1.0)
+    if not (math.isfinite(gain) and gain > 0):
+        raise InputError(f"box_gain {gain}: expected a number above 0; 1 leaves the engine's own")
+    if not settings.get("icr", True) and settings.get("pseudo_parent"):
+        raise InputError("pseudo_parent is a control of the ICR loss, and icr=False trains without it")
 
 
 def _require_pictures(dataset: Dataset) -> None:
