@@ -303,7 +303,7 @@ def compare(
             kept.append(endpoint)
         else:
             remarks.append(f"{endpoint.name} has no value: the test pictures hold nothing to measure it on")
-    differences = [_difference_of(before, after, endpoint.key) for endpoint in kept]
+    differences = [paired_difference(before, after, endpoint.key) for endpoint in kept]
     claims = [
         Claim(float(np.mean([run[endpoint.key].value for run in before])), found[1], endpoint.kind == UNHARMED)
         for endpoint, found in zip(kept, differences, strict=True)
@@ -327,10 +327,19 @@ def compare(
     return rows, remarks
 
 
-def _difference_of(
+def paired_difference(
     before: Sequence[Mapping[str, Measured]], after: Sequence[Mapping[str, Measured]], key: str
 ) -> tuple[float, Estimate | None, tuple[float, float] | None]:
-    """The mean difference of one endpoint, its estimate and its interval."""
+    """The mean difference of one endpoint, its estimate and its interval.
+
+    Args:
+        before, after: the runs of either arm, those of one seed at the same place, resampled alike.
+        key: the endpoint, with a value in every run.
+
+    Returns:
+        The mean of after − before; its estimate, None with a single pair of runs; its interval, which with a single
+        pair covers the choice of pictures alone, and is None where nothing was resampled.
+    """
     values = np.array([second[key].value - first[key].value for first, second in zip(before, after, strict=True)])
     resampled = np.array(
         [second[key].resampled - first[key].resampled for first, second in zip(before, after, strict=True)]
