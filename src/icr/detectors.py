@@ -23,12 +23,14 @@ class Detector:
         engine: the package under `icr` that trains it.
         licence: of the engine's code.
         paper: the row of the paper's Table 2 that it stands for, if any.
+        base: the IoU-family loss of its own, which ICR multiplies unless another is asked for.
     """
 
     name: str
     engine: str
     licence: str
     paper: str | None = None
+    base: str = "ciou"
 
 
 _FAMILIES = {
@@ -146,12 +148,26 @@ def load(weights: Path, device: str = "cpu", trust: bool = False) -> Predictor:
         onnx = importlib.import_module("icr.predicting.onnx")
         exported: Predictor = onnx.load(weights, device)
         return exported
-    if weights.suffix == ".pt":
-        made: Predictor = engine("ultralytics").load(weights, device, **({"trust": True} if trust else {}))
-        return made
-    name = "transformers" if weights.is_dir() else read_header(weights).engine
-    predictor: Predictor = engine(name).load(weights, device)
+    name = engine_of(weights)
+    predictor: Predictor = engine(name).load(
+        weights, device, **({"trust": True} if trust and name == "ultralytics" else {})
+    )
     return predictor
+
+
+def engine_of(weights: Path) -> str:
+    """The engine that made a weights file: by its kind, or as its header says.
+
+    Raises:
+        InputError: a `.safetensors` file that does not say.
+
+    Example:
+        >>> engine_of(Path("runs/plates/weights/best.pt"))
+        'ultralytics'
+    """
+    if weights.suffix == ".pt":
+        return "ultralytics"
+    return "transformers" if weights.is_dir() else read_header(weights).engine
 
 
 def check_weights(weights: Path) -> None:

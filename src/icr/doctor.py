@@ -55,7 +55,7 @@ def examine(
     relation: Sequence[str] = (),
     *,
     model: str = "yolo11n",
-    base: str = "ciou",
+    base: str | None = None,
     weight: float | None = None,
     form: str = "product",
     imgsz: int = 320,
@@ -93,7 +93,14 @@ def examine(
         data_yaml, relations = _prepare(source, relation, weight, Path(scratch) / "run", say)
         say("taking one training step with ICR and one without")
         probe = engine(detector.engine).probe_step(
-            data_yaml, relations, model=model, base=base, form=form, imgsz=imgsz, batch=batch, device=device
+            data_yaml,
+            relations,
+            model=model,
+            base=base or detector.base,
+            form=form,
+            imgsz=imgsz,
+            batch=batch,
+            device=device,
         )
     return Diagnosis(**seen, step=asdict(probe), step_on=str(data or "generated scenes"))
 

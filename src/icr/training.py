@@ -122,7 +122,7 @@ def train(
         out: the run folder, new; None makes one under `runs/`.
         resume: go on where a killed run stopped, with the same settings.
         say: called with what a person should know.
-        settings: further fields of `TrainSettings`.
+        settings: further fields of `TrainSettings`; no `base`, or None, means the detector's own.
 
     Returns:
         The evaluation on the test split, or on val where there is no test, also left as `metrics.json`.
@@ -133,7 +133,8 @@ def train(
     from icr.data.formats import read
 
     detector = find(model)
-    check_settings(weight=weight, **settings)
+    check_settings(weight=weight, own=detector.base, **settings)
+    settings["base"] = settings.get("base") or detector.base
     icr = settings.get("icr", True)
     dataset = read(data)
     _require_pictures(dataset)
@@ -159,7 +160,8 @@ def check_settings(**settings: Any) -> None:
     """Refuse, before any work, settings that cannot be used.
 
     Args:
-        settings: further arguments of `train`; those that are left out are not looked at.
+        settings: further arguments of `train`; those that are left out are not looked at. `own` is the base loss of
+            the detector itself, CIoU if not given.
 
     Raises:
         InputError: names the first of them, as the command line writes it.
@@ -189,9 +191,10 @@ def check_settings(**settings: Any) -> None:
             f"--imgsz {settings['imgsz']}: expected a multiple of 32, the coarsest stride, such as 320 or 640"
         )
     check_device(settings.get("device", "cpu"))
-    base = settings.get("base", "ciou")
+    own = settings.get("own", "ciou")
+    base = settings.get("base") or own
     registry.get(base)
-    if not settings.get("icr", True) and base != "ciou":
+    if not settings.get("icr", True) and base != own:
         raise InputError(
             f"--no-icr trains with the engine's own loss, so --base {base} would not be used; "
             f"for {base} alone give --base {base} --weight 0"

@@ -20,7 +20,9 @@ def compare(
     relation: Annotated[
         list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")
     ] = None,
-    base: Annotated[str, typer.Option(help="The IoU-family loss of both arms.")] = "ciou",
+    base: Annotated[
+        str | None, typer.Option(help="The IoU-family loss of both arms. Default: the detector's own.")
+    ] = None,
     weight: Annotated[float | None, typer.Option(help="λ of the ICR loss; 2.5 unless the data says otherwise.")] = None,
     form: Annotated[str, typer.Option(help="product, sum, step or power.")] = "product",
     out: Annotated[Path | None, typer.Option(help="Folder of all runs. Default: runs/DATA-MODEL-compare.")] = None,

@@ -17,7 +17,9 @@ def doctor(
     ] = None,
     relation: Annotated[list[str] | None, typer.Option(help="child:parent or child:parent,parent; repeatable.")] = None,
     model: Annotated[str, typer.Option(help="A detector's name, or a .pt or .yaml file.")] = "yolo11n",
-    base: Annotated[str, typer.Option(help="The IoU-family loss that ICR multiplies.")] = "ciou",
+    base: Annotated[
+        str | None, typer.Option(help="The IoU-family loss that ICR multiplies. Default: the detector's own.")
+    ] = None,
     weight: Annotated[float | None, typer.Option(help="λ of the ICR loss.")] = None,
     form: Annotated[str, typer.Option(help="product, sum, step or power.")] = "product",
     imgsz: Annotated[int, typer.Option(help="Side of the square input, pixels.")] = 320,

@@ -17,7 +17,9 @@ def train(
     relation: Annotated[
         list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")
     ] = None,
-    base: Annotated[str, typer.Option(help="The IoU-family loss that ICR multiplies.")] = "ciou",
+    base: Annotated[
+        str | None, typer.Option(help="The IoU-family loss that ICR multiplies. Default: the detector's own.")
+    ] = None,
     weight: Annotated[float | None, typer.Option(help="λ of the ICR loss; 2.5 unless the data says otherwise.")] = None,
     form: Annotated[str, typer.Option(help="product, sum, step or power.")] = "product",
     icr: Annotated[

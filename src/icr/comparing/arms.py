@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from icr import runs
 from icr.comparing.judging import Say, judge_runs
 from icr.comparing.seeds import BASELINE, ICR, SETTINGS
+from icr.detectors import DETECTORS
 from icr.errors import InputError
 
 if TYPE_CHECKING:
@@ -182,7 +183,8 @@ def _told_apart(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[tu
     if besides:
         told = ", ".join(f"{key} {_shown(before[key])} / {_shown(after[key])}" for key in besides)
         remarks.append(f"they differ in more than ICR, so it alone did not make the difference: {told}")
-    if with_icr.get("base") != "ciou":
+    detector = DETECTORS.get(str(with_icr.get("model")))
+    if with_icr.get("base") != (detector.base if detector else "ciou"):
         remarks.append(f"the baseline has the engine's own loss, not {with_icr.get('base')}: two things differ")
     return arms, remarks
 

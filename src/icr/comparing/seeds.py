@@ -70,18 +70,19 @@ def default_out(data: Path, model: str) -> Path:
     return Path(str(training.default_out(data, model, True, 0)).removesuffix("-icr-seed0") + "-compare")
 
 
-def cells(seeds: Sequence[int], out: Path, base: str = "ciou") -> list[Cell]:
+def cells(seeds: Sequence[int], out: Path, base: str | None = None, own: str = "ciou") -> list[Cell]:
     """The runs of a comparison: both arms of one seed together, seed by seed.
 
-    With CIoU, which the engine uses itself, the baseline is the engine's own loss, untouched. With another base it is
-    that base with λ = 0, so that ICR alone makes the difference.
+    With the base that the detector has itself (`own`), the baseline is its own loss, untouched. With another it is that
+    base with λ = 0, so that ICR alone makes the difference.
 
     Example:
         >>> [str(cell.folder) for cell in cells([0, 1], Path("runs/a"))]
         ['runs/a/seed0-baseline', 'runs/a/seed0-icr', 'runs/a/seed1-baseline', 'runs/a/seed1-icr']
     """
     # λ and form mean nothing to the plain loss; left as they are by default, they cannot make its runs look different.
-    plain = {"icr": base != "ciou", "weight": None if base == "ciou" else 0.0, "form": "product"}
+    untouched = base is None or base == own
+    plain = {"icr": not untouched, "weight": None if untouched else 0.0, "form": "product"}
     return [
         Cell(seed, arm, out / f"seed{seed}-{arm.lower()}", settings)
         for seed in seeds
@@ -128,15 +129,16 @@ def compare_seeds(
     from icr.detectors import find
     from icr.relations import choose, resolve
 
-    find(model)
-    training.check_settings(weight=weight, **settings)
+    detector = find(model)
+    training.check_settings(weight=weight, own=detector.base, **settings)
+    settings["base"] = settings.get("base") or detector.base
     dataset = read(data)
     chosen = choose(relation, dataset)
     resolve(chosen.relations, dataset.names)
     if chosen.said:
         say(chosen.said)
     asked = {"model": model, "relation": tuple(relation), "weight": weight, **settings}
-    planned = cells(seeds, out, settings.get("base", "ciou"))
+    planned = cells(seeds, out, settings["base"], detector.base)
     for cell in planned:
         _refuse_other_settings(cell, asked, chosen.relations, runs.fingerprint(dataset))
     failures = _run(planned, data, asked, train or training.train, say)
