@@ -11,8 +11,11 @@ from typing import Any
 
 from icr.errors import InputError, nearest
 
-WITHOUT_WEIGHT = frozenset({"baseline", "gain", "best-base"})
+WITHOUT_WEIGHT = frozenset({"baseline", "gain-0.5", "gain-1.5", "gain-2.5", "gain", "best-base"})
 """Arms that have no λ: they are run once, with weight 0, however many weights the grid names."""
+
+OWN = "own"
+"""In `bases`: the base loss of the detector itself (CIoU of a YOLO, GIoU of an RT-DETR)."""
 
 KEYS = ("name", "about", "data", "models", "bases", "weights", "arms", "seeds", "first_seed", "train", "train_for")
 TRAIN_KEYS = ("imgsz", "epochs", "batch", "workers", "overrides")
@@ -100,7 +103,7 @@ class Grid:
         name: names the store, `runs/bench-NAME`.
         data: data sets by name.
         models: by name, the detector or file that is trained.
-        bases, weights, arms: see `Cell`.
+        bases, weights, arms: see `Cell`; the base `own` is each detector's own.
         seeds, first_seed: how many seeds, and the first of them.
         train: `imgsz`, `epochs`, `batch`, `workers`, `overrides` of all trainings.
         train_for: the same for single models, over `train`; `overrides` are merged.
@@ -110,7 +113,7 @@ class Grid:
     name: str
     data: Mapping[str, Source]
     models: Mapping[str, str]
-    bases: tuple[str, ...] = ("ciou",)
+    bases: tuple[str, ...] = (OWN,)
     weights: tuple[float, ...] = (2.5,)
     arms: tuple[str, ...] = ("baseline", "icr")
     seeds: int = 3
@@ -131,11 +134,24 @@ class Grid:
             Cell(data, model, base, arm, weight, seed)
             for data in self.data
             for model in self.models
-            for base in self.bases
+            for base in self.bases_of(model)
             for seed in range(self.first_seed, self.first_seed + self.seeds)
             for arm in self.arms
             for weight in ((0.0,) if arm in WITHOUT_WEIGHT else self.weights)
         ]
+
+    def bases_of(self, model: str) -> tuple[str, ...]:
+        """The base losses of a model, each once.
+
+        Raises:
+            InputError: no detector is known by that name, so that its own base is not.
+        """
+        if OWN not in self.bases:
+            return self.bases
+        from icr.detectors import find
+
+        own = find(self.models[model]).base
+        return tuple(dict.fromkeys(own if base == OWN else base for base in self.bases))
 
     def training_of(self, model: str) -> dict[str, Any]:
         """How a model is trained: `train` with `train_for` over it."""
@@ -210,7 +226,7 @@ def read(content: Any, where: str, folder: Path) -> Grid:
             for name, each in _mapping(content["data"], f"{where}: data").items()
         },
         models=models,
-        bases=_texts(content.get("bases", ["ciou"]), f"{where}: bases"),
+        bases=_texts(content.get("bases", [OWN]), f"{where}: bases"),
         weights=tuple(_number(each, f"{where}: weights") for each in _list(content.get("weights", [2.5]), where)),
         arms=_texts(content.get("arms", ["baseline", "icr"]), f"{where}: arms"),
         seeds=_whole(content.get("seeds", 3), 1, f"{where}: seeds"),
