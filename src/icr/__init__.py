@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from icr.version import __version__
 
 if TYPE_CHECKING:
-    from icr import losses, relations, ultralytics
+    from icr import losses, relations, transformers, ultralytics
     from icr.boxes import containment
     from icr.losses import ICRLoss, box_loss, icr_loss
     from icr.relations import Relation, match_parents
@@ -27,6 +27,7 @@ __all__ = [
     "losses",
     "match_parents",
     "relations",
+    "transformers",
     "ultralytics",
 ]
 
@@ -38,7 +39,7 @@ _HOMES = {
     "icr_loss": "icr.losses",
     "match_parents": "icr.relations",
 }
-_ROOMS = ("boxes", "data", "demo", "lab", "losses", "metrics", "relations", "ultralytics")
+_ROOMS = ("boxes", "data", "demo", "lab", "losses", "metrics", "relations", "transformers", "ultralytics")
 
 
 def __getattr__(name: str) -> Any:
