@@ -48,6 +48,19 @@ DETECTORS = {
     for family, sizes in _FAMILIES.items()
     for size in sizes
 }
+DETECTORS |= {
+    name: Detector(name, "transformers", "Apache-2.0", row, "giou")
+    for name, row in (
+        ("rtdetrv2-r18", "RT-DETRv2 R18"),
+        ("rtdetrv2-r34", "RT-DETRv2 R34"),
+        ("rtdetrv2-r50", None),
+        ("rtdetr-r18", None),
+        ("rtdetr-r34", None),
+        ("rtdetr-r50", None),
+        ("dfine-n", None),
+        ("dfine-s", None),
+    )
+}
 
 
 _WEIGHTS = (".pt", ".safetensors", ".onnx")
