@@ -16,7 +16,9 @@ from icr.cli import (
     demo,
     doctor,
     evaluate,
+    export,
     from_video,
+    lab,
     pair,
     predict,
     relations,
@@ -54,8 +56,10 @@ app.command("train")(train.train)
 app.command("doctor")(doctor.doctor)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.command("compare")(compare.compare)
 app.add_typer(bench.app)
+app.add_typer(lab.app)
 app.add_typer(data.app)
 data.app.command("add-parents")(add_parents.add_parents)
 data.app.command("pair")(pair.pair)
