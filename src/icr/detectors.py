@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -63,6 +63,18 @@ DETECTORS |= {
 }
 
 
+DETECTORS |= {
+    name: Detector(name, "ultralytics", "AGPL-3.0", row)
+    for name, row in (
+        ("yolov9-t", "YOLOv9-T"),
+        ("yolov9-s", "YOLOv9-S"),
+        ("yolov9-m", "YOLOv9-M"),
+        ("yolov9", "YOLOv9"),
+        ("yolov9-c", None),
+    )
+}
+
+
 _WEIGHTS = (".pt", ".safetensors", ".onnx")
 
 
@@ -70,7 +82,7 @@ def find(model: str) -> Detector:
     """Find the detector that ``--model`` names: a registered name, or a file that an engine reads.
 
     Args:
-        model: `yolo11n`, `yolo11n.pt`, `folder/best.pt`, `my-net.yaml`.
+        model: `yolo11n`, `yolo11n.pt`, `folder/best.pt`, `folder/best.safetensors`, `my-net.yaml`.
 
     Raises:
         InputError: no detector has that name and no such file exists, or it is a model for another task.
@@ -87,6 +99,10 @@ def find(model: str) -> Detector:
         raise InputError(f"--model {model}: a -{task} model is not a plain box detector; use one, such as {plain}")
     if path.suffix in {".pt", ".yaml", ".yml"} and path.is_file():
         return Detector(model, "ultralytics", "AGPL-3.0")
+    if path.suffix == ".safetensors":
+        stored = read_header(path)
+        known = DETECTORS.get(stored.model, Detector(stored.model, stored.engine, "unknown"))
+        return replace(known, name=model, paper=None)
     if name in DETECTORS:
         return DETECTORS[name]
     if path.suffix in {".pt", ".yaml", ".yml"}:

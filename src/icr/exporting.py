@@ -1,0 +1,149 @@
+"""A trained detector as an ONNX file: its inference alone, with what is needed to use it in the file's metadata."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from icr import detectors
+from icr.errors import InputError, nearest
+from icr.predicting.exported import Description
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FORMATS = ("onnx",)
+OPSET = 18
+INPUT = "images"
+_OUTPUTS = {"logits": ("logits", "pred_boxes")}
+_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """A detector as its engine hands it over.
+
+    Attributes:
+        module: in evaluation mode on the CPU: (B, 3, H, W) float32, RGB, 0..1 -> the outputs of its layout.
+        description: goes into the file.
+        free_size: whether height and width may be any multiple of the stride; else they are `imgsz` for good.
+        by_export: whether it must go through `torch.export`, for operators that the tracing exporter lacks.
+    """
+
+    module: nn.Module
+    description: Description
+    free_size: bool
+    by_export: bool = False
+
+
+def export(
+    weights: Path,
+    *,
+    format: str = "onnx",
+    out: Path | None = None,
+    imgsz: int | None = None,
+    trust: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+) -> Path:
+    """Write a trained detector as an ONNX file; the work behind `icr export`.
+
+    Args:
+        weights: what `icr train` left, or a folder that Transformers saved.
+        format: `onnx`.
+        out: a new file; None: beside the weights, under their name.
+        imgsz: side of the input in pixels, a multiple of 32; None: as trained.
+        trust: see `icr.detectors.load`.
+        say: called with what a person should know.
+
+    Returns:
+        The file. Its metadata holds class names, input size, engine and layout; see `icr.predicting.exported`.
+
+    Raises:
+        InputError: the weights, the size or the file's name cannot be used, or a package is missing.
+    """
+    if format not in FORMATS:
+        raise InputError(f"--format {format}: expected one of {', '.join(FORMATS)}{nearest(format, FORMATS)}")
+    if imgsz is not None and (imgsz < 32 or imgsz % 32):
+        raise InputError(f"--imgsz {imgsz}: expected a multiple of 32, the coarsest stride, such as 320 or 640")
+    detectors.check_weights(weights)
+    if weights.suffix == ".onnx":
+        raise InputError(f"{weights} is exported already; name the weights that it was made from")
+    target = out or (weights / "model.onnx" if weights.is_dir() else weights.with_suffix(".onnx"))
+    if target.exists():
+        raise InputError(f"{target} exists, and nothing is written over; give another --out")
+    if not target.absolute().parent.is_dir():
+        raise InputError(f"--out {target}: there is no folder {target.parent}; make it first")
+    absent = [name for name in _PACKAGES if find_spec(name) is None]
+    if absent:
+        raise InputError(
+            f"exporting needs {', '.join(absent)}; install it with: pip install 'icr-loss[cli,onnx]' (and the engine)"
+        )
+    made = _exportable(weights, imgsz, trust)
+    write(made, target)
+    _try_out(target)
+    told = made.description
+    sizes = "any multiple of 32 px" if made.free_size else f"{told.imgsz} px alone"
+    say(f"{weights}: {told.model}, classes {', '.join(told.names)}; input {told.imgsz} px ({sizes}), any batch")
+    return target
+
+
+def _exportable(weights: Path, imgsz: int | None, trust: bool) -> Exportable:
+    name = detectors.engine_of(weights)
+    detectors.engine(name)  # says what to install where it is absent
+    made: Exportable = importlib.import_module(f"icr.{name}.exporting").exportable(weights, imgsz, trust)
+    return made
+
+
+def write(made: Exportable, target: Path) -> None:
+    """Write the graph and its description; a kill leaves no half of a file."""
+    import onnx
+    import torch
+
+    part = target.with_name(f".{target.name}.part")
+    side = made.description.imgsz
+    # Several pictures, or an exporter might take a batch of one for granted.
+    example = torch.zeros(2, 3, side, side)
+    outputs = _OUTPUTS.get(made.description.layout, ("output0",))
+    settings: dict[str, Any] = {"input_names": [INPUT], "output_names": list(outputs), "opset_version": OPSET}
+    if made.by_export:
+        settings |= {"dynamo": True, "verbose": False, "external_data": False}
+        settings["dynamic_shapes"] = ({0: torch.export.Dim("batch", min=1, max=1024)},)
+    else:
+        known = inspect.signature(torch.onnx.export).parameters
+        settings |= {"dynamo": False} if "dynamo" in known else {}
+        settings["dynamic_axes"] = _free_axes(made, outputs)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(made.module.eval(), (example,), str(part), **settings)
+        graph = onnx.load(str(part))
+        onnx.helper.set_model_props(graph, made.description.metadata())
+        onnx.save(graph, str(part))
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _free_axes(made: Exportable, outputs: tuple[str, ...]) -> dict[str, dict[int, str]]:
+    axes = {name: {0: "batch"} for name in (INPUT, *outputs)}
+    if made.free_size:
+        axes[INPUT] |= {2: "height", 3: "width"}
+        if made.description.layout == "anchors":
+            axes[outputs[0]][2] = "anchors"
+    return axes
+
+
+def _try_out(target: Path) -> None:
+    """Run the file once: an operator that onnxruntime lacks shows here and not on a user's machine."""
+    import numpy as np
+
+    from icr.predicting.onnx import load
+
+    predictor = load(target)
+    list(predictor.predict([np.zeros((48, 64, 3), np.uint8)]))
