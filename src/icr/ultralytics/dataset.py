@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -36,7 +36,10 @@ class PairedDataset(YOLODataset):
     Attributes:
         count: the children of the data set, and how they came to their parents.
         carries_ids: whether ids survive the augmentation; where not, geometry pairs the boxes of each batch.
+        stretches: whether pictures are stretched to the square instead of scaled and padded.
     """
+
+    stretches: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -101,6 +104,16 @@ class PairedDataset(YOLODataset):
             columns = torch.cat(ids) if ids else torch.zeros(0, 3)
             collated[PARENT] = parent_rows(collated["batch_idx"], columns)
         return collated
+
+
+class StretchedDataset(PairedDataset):
+    """The same with pictures stretched to the square, as detectors of the RT-DETR kind take them."""
+
+    stretches: ClassVar[bool] = True
+
+    def load_image(self, i: int, rect_mode: bool = False) -> Any:
+        """Load a picture, stretched."""
+        return super().load_image(i, rect_mode=rect_mode)
 
 
 def _loses_ids(transform: Any, dataset: PairedDataset) -> bool:

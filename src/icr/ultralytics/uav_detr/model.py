@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 from ultralytics.nn.modules import AIFI, Concat, Conv, Focus, RepC3, RTDETRDecoder
-from ultralytics.nn.tasks import RTDETRDetectionModel
 from ultralytics.utils.torch_utils import initialize_weights
 
+from icr.ultralytics.detr.model import RelatedDETR
 from icr.ultralytics.uav_detr.backbone import BasicBlock, Bottleneck, conv_linear, conv_relu, stage
 from icr.ultralytics.uav_detr.downsampling import FrequencyDownsampling
 from icr.ultralytics.uav_detr.dysample import DySample
@@ -99,7 +99,7 @@ def plan(variant: Variant, nc: int, queries: int) -> Iterator[Layer]:
     yield Decoder(nc, [_WIDTH] * 3, nq=queries, ndl=variant.decoder_layers), [27, 23, 26]
 
 
-class UAVDETRModel(RTDETRDetectionModel):
+class UAVDETRModel(RelatedDETR):
     """UAV-DETR as Ultralytics' RT-DETR model: same training, validation and prediction.
 
     Args:
@@ -112,6 +112,8 @@ class UAVDETRModel(RTDETRDetectionModel):
         ...     sum(each.numel() for each in UAVDETRModel("r18", nc=10).parameters())
         21466800
     """
+
+    own_base = "inner-siou"
 
     def __init__(self, variant: str = "r18", nc: int = 80, queries: int = 300) -> None:
         nn.Module.__init__(self)  # the parents would read a plan from a YAML file
@@ -127,3 +129,10 @@ class UAVDETRModel(RTDETRDetectionModel):
         self.nc, self.names = nc, {index: str(index) for index in range(nc)}
         self.inplace, self.stride = True, torch.tensor([32.0])
         initialize_weights(self)
+
+
+def build(name: str, nc: int) -> UAVDETRModel:
+    """Build `uav-detr-r18` or `uav-detr-r50` for `nc` classes."""
+    model = UAVDETRModel(name.removeprefix(PREFIX), nc)
+    model.architecture = name
+    return model
