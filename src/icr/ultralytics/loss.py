@@ -12,7 +12,7 @@ from torch import Tensor
 from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils.loss import E2ELoss, v8DetectionLoss
 
-from icr.losses import Terms, icr_terms
+from icr.losses import Terms
 from icr.relations import match_parents
 from icr.ultralytics.dataset import PARENT
 from icr.ultralytics.pairs import padded_parents, slots
@@ -37,7 +37,6 @@ class DetectionLoss(v8DetectionLoss):
         self.weights = torch.zeros(self.nc, device=self.device)
         for relation in self.box.relations:
             self.weights[relation.child] = relation.weight
-        self.generator = torch.Generator().manual_seed(int(getattr(self.hyp, "seed", 0)))
         self.last = {"icr_containment": self.weights.new_ones(()), "icr_factor": self.weights.new_ones(())}
         self.items: dict[str, Tensor] = {}
         # Bound methods: a copy of the criterion (the EMA model's, a checkpoint's) gets hooks on itself.
@@ -64,7 +63,8 @@ class DetectionLoss(v8DetectionLoss):
         weight = boxes.new_zeros(pictures, most)
         weight[picture, slots(picture, pictures)] = self.weights.to(boxes)[classes]
         at = padded.clamp(min=0).unsqueeze(-1).expand(-1, -1, 4)
-        self._family = output[4].long(), boxes.gather(1, at), padded >= 0, weight
+        held_to = self.box.held_to(boxes, boxes.gather(1, at))
+        self._family = output[4].long(), held_to, padded >= 0, weight
 
     def _by_geometry(self, boxes: Tensor, picture: Tensor, classes: Tensor) -> Tensor:
         labels = torch.full(boxes.shape[:2], -1, dtype=torch.int64, device=boxes.device)
@@ -82,15 +82,12 @@ class DetectionLoss(v8DetectionLoss):
         row = ground_truth[picture, anchor]
         pixels = stride[anchor].float()
         paired = has[picture, row]
-        terms = icr_terms(
+        terms = self.box.terms(
             pred[picture, anchor].float() * pixels,
             target[picture, anchor].float() * pixels,
             parents[picture, row],
-            base=self.box.base,
-            weight=weights[picture, row],
-            form=self.box.form,
-            has_parent=paired,
-            generator=self.generator,
+            weights[picture, row],
+            paired,
         )
         self._report(terms, paired, has)
         share = target_scores[picture, anchor].sum(-1)

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from icr.errors import InputError, nearest
-from icr.losses import FORM_NAMES, get
+from icr.losses import FORM_NAMES, Terms, get, icr_terms, pseudo_parent
 from icr.relations import Declared, Relation, ResolvedRelation, declared, is_weight, read, resolve
+from icr.ultralytics.moment import Moment
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class LossSettings:
         relations: None means those that `data.yaml` declares.
         enabled: False leaves Ultralytics' loss and batches as they are.
         label_cache: folder for Ultralytics' label cache; None means where Ultralytics puts it, beside the labels.
+        factors: for `matched`: the factor of every child with a parent, by epoch; the last one holds for the rest.
+        pseudo_parent: hold children to a box of their parent's size at a random place instead of the parent.
     """
 
     base: str | Callable[..., Any] = "ciou"
@@ -32,12 +37,15 @@ class LossSettings:
     relations: tuple[Relation, ...] | None = None
     enabled: bool = True
     label_cache: Path | None = None
+    factors: tuple[float, ...] = ()
+    pseudo_parent: bool = False
 
-    def box_loss(self, data: Mapping[str, Any]) -> BoxLoss | None:
+    def box_loss(self, data: Mapping[str, Any], moment: Moment | None = None) -> BoxLoss | None:
         """The same with the classes of a data set; None when the loss is off.
 
         Args:
             data: Ultralytics' reading of `data.yaml`.
+            moment: where the training stands, kept up by the trainer; None for a loss outside a training.
 
         Raises:
             InputError: no relation is given or declared, or one does not fit the classes.
@@ -53,22 +61,58 @@ class LossSettings:
             )
         if self.weight is not None:
             relations = tuple(replace(each, weight=self.weight) for each in relations)
-        return BoxLoss(self.base, self.form, resolve(relations, data["names"]))
+        resolved = resolve(relations, data["names"])
+        return BoxLoss(self.base, self.form, resolved, self.factors, self.pseudo_parent, moment or Moment())
 
 
 @dataclass(frozen=True)
 class BoxLoss:
-    """`LossSettings` once the classes are known: what the criterion works from."""
+    """`LossSettings` once the classes are known: what the criterion works from, in training and in validation."""
 
     base: str | Callable[..., Any]
     form: str
     relations: tuple[ResolvedRelation, ...]
+    factors: tuple[float, ...] = ()
+    pseudo_parent: bool = False
+    moment: Moment = field(default_factory=Moment, compare=False)
+
+    def held_to(self, children: Tensor, parents: Tensor) -> Tensor:
+        """The boxes that children are held to: their parents, or for the control boxes of the same sizes elsewhere.
+
+        These are drawn anew for every batch, one for each child, from seed, epoch and batch alone: both branches of an
+        end-to-end head are given the same ones, and so is a run that was killed and goes on.
+
+        Args:
+            children, parents: true boxes (..., 4), xyxy, same unit; where there is no parent any box will do.
+        """
+        if not self.pseudo_parent:
+            return parents
+        return pseudo_parent(children, parents, self.moment.generator("pseudo-parent"))
+
+    def terms(self, pred: Tensor, target: Tensor, parent: Tensor, weight: Tensor, has_parent: Tensor) -> Terms:
+        """The loss of each pair; arguments and result are those of `icr.losses.icr_terms`."""
+        return icr_terms(
+            pred,
+            target,
+            parent,
+            base=self.base,
+            weight=weight.new_full((), self._factor()) if self.form == "matched" else weight,
+            form=self.form,
+            has_parent=has_parent,
+            generator=self.moment.generator("permuted") if self.form == "permuted" else None,
+        )
+
+    def _factor(self) -> float:
+        return self.factors[min(self.moment.epoch, len(self.factors) - 1)]
 
     def record(self) -> dict[str, Any]:
         """The same in plain values, for a checkpoint, so that a resumed run can tell whether its loss is the same."""
         base = self.base if isinstance(self.base, str) else getattr(self.base, "__qualname__", type(self.base).__name__)
         relations = [[each.child, list(each.parents), each.weight] for each in self.relations]
-        return {"base": base, "form": self.form, "relations": relations}
+        controls: dict[str, Any] = {"factors": list(self.factors)} if self.factors else {}
+        if self.pseudo_parent:
+            controls["pseudo_parent"] = True
+        return {"base": base, "form": self.form, "relations": relations, **controls}
 
 
 def settle(
@@ -78,11 +122,14 @@ def settle(
     relations: Declared | None,
     enabled: bool,
     label_cache: Path | None,
+    factors: Sequence[float] = (),
+    pseudo_parent: bool = False,
 ) -> LossSettings:
     """Check what a user gave and bring it into one form.
 
     Raises:
-        InputError: an unknown base or form, a relation that cannot be read, or a negative or infinite weight.
+        InputError: an unknown base or form, a relation that cannot be read, a negative or infinite weight, or `matched`
+            without factors.
 
     Example:
         >>> settle("ciou", 2.5, "product", "plate:vehicle", True, None).relations
@@ -93,4 +140,9 @@ def settle(
         raise InputError(f"unknown form {form!r}; known: {', '.join(FORM_NAMES)}{nearest(str(form), FORM_NAMES)}")
     if weight is not None and not is_weight(weight):
         raise InputError(f"weight {weight!r}: expected a number that is 0 or more")
-    return LossSettings(base, weight, form, None if relations is None else declared(relations), enabled, label_cache)
+    if (form == "matched") != bool(factors):
+        raise InputError("form='matched' and factors, one for each epoch, go together; give both or neither")
+    if not all(map(is_weight, factors)):
+        raise InputError(f"factors {list(factors)}: expected numbers of at least 0, one for each epoch")
+    given = None if relations is None else declared(relations)
+    return LossSettings(base, weight, form, given, enabled, label_cache, tuple(factors), pseudo_parent)
