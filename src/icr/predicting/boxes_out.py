@@ -37,7 +37,8 @@ def suppress(boxes: Floats, scores: Floats, labels: Labels, iou: float, most: in
         array([0, 1, 2])
     """
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    left, chosen = np.arange(len(scores)), []
+    left = np.arange(len(scores))
+    chosen: list[int] = []
     while len(left) and len(chosen) < most:
         best, left = left[0], left[1:]
         chosen.append(best)

@@ -147,7 +147,8 @@ class _Placement:
         """Boxes of the network's input in pixels of the picture, cut off at its edges."""
         top, left = self.corner
         scale = np.array([own / side for own, side in zip(self.scaled, self.picture, strict=True)])[[1, 0, 1, 0]]
-        return np.clip((boxes - [left, top, left, top]) / scale, 0, np.array(self.picture)[[1, 0, 1, 0]])
+        back: Floats = np.clip((boxes - [left, top, left, top]) / scale, 0, np.array(self.picture)[[1, 0, 1, 0]])
+        return back
 
 
 def _placed(picture: Picture, size: int, told: Description) -> _Placement:
@@ -166,7 +167,8 @@ def _fitted(picture: Picture, place: _Placement, told: Description) -> npt.NDArr
     (top, left), (height, width) = place.corner, place.scaled
     canvas = np.full((3, *place.network), _GREY, np.uint8)
     canvas[:, top : top + height, left : left + width] = scaled
-    return canvas.astype(np.float32) / 255
+    shares: npt.NDArray[np.float32] = canvas.astype(np.float32) / np.float32(255)
+    return shares
 
 
 def _scaled(picture: Picture, size: tuple[int, int], smooth: bool = False) -> Picture:
@@ -177,8 +179,9 @@ def _scaled(picture: Picture, size: tuple[int, int], smooth: bool = False) -> Pi
         from PIL import Image
 
         scaled = Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BILINEAR)
-        return np.asarray(scaled).transpose(2, 0, 1)
-    planes = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float()
-    resized = torch.nn.functional.interpolate(planes, size, mode="bilinear", align_corners=False)[0]
+        planes: Picture = np.asarray(scaled).transpose(2, 0, 1)
+        return planes
+    floats = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float()
+    resized = torch.nn.functional.interpolate(floats, size, mode="bilinear", align_corners=False)[0]
     rounded: Picture = resized.round().clamp(0, 255).to(torch.uint8).numpy()
     return rounded
