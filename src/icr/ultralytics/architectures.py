@@ -50,6 +50,8 @@ ARCHITECTURES = {
         Architecture("yolov9-m", "icr.ultralytics.yolov9.model", training_only=_PGI),
         Architecture("yolov9", "icr.ultralytics.yolov9.model", training_only=_PGI),
         Architecture("yolov9-c", "icr.ultralytics.yolov9.model", training_only=_PGI),
+        Architecture("uav-detr-r18", "icr.ultralytics.uav_detr.model", trainer="detr"),
+        Architecture("uav-detr-r50", "icr.ultralytics.uav_detr.model", trainer="detr"),
     )
 }
 
@@ -64,6 +66,18 @@ def find(model: Any) -> Architecture | None:
         True
     """
     return ARCHITECTURES.get(model) if isinstance(model, str) else None
+
+
+def of(model: str) -> Architecture | None:
+    """The architecture that ``--model`` names, by its name or by a `.safetensors` file of its weights.
+
+    Raises:
+        InputError: there is no such file, or it is none of ours.
+    """
+    if not model.endswith(checkpoints.SUFFIX):
+        return find(model)
+    stored = checkpoints.read_header(Path(model))
+    return _known(Path(model), stored)
 
 
 def released(architecture: Architecture, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -104,11 +118,7 @@ def read(path: Path) -> Any:
         InputError: the file is none of ours, of another engine or version, or does not fit its architecture.
     """
     stored = checkpoints.read(path)
-    architecture = ARCHITECTURES.get(stored.model)
-    if stored.engine != "ultralytics" or architecture is None:
-        raise InputError(
-            f"{path} holds {stored.model!r} of the engine {stored.engine!r}; this engine has {', '.join(ARCHITECTURES)}"
-        )
+    architecture = _known(path, stored)
     model = architecture.build(len(stored.names))
     if architecture.training_only:
         model.strip()
@@ -120,3 +130,12 @@ def read(path: Path) -> Any:
     model.names = dict(enumerate(stored.names))
     model.args = {**stored.settings, "imgsz": stored.imgsz}
     return model.float()
+
+
+def _known(path: Path, stored: checkpoints.Checkpoint) -> Architecture:
+    architecture = find(stored.model)
+    if stored.engine != "ultralytics" or architecture is None:
+        raise InputError(
+            f"{path} holds {stored.model!r} of the engine {stored.engine!r}; this engine has {', '.join(ARCHITECTURES)}"
+        )
+    return architecture

@@ -25,8 +25,11 @@ from ultralytics.cfg import get_cfg
 from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER, downloads
 from ultralytics.utils.torch_utils import strip_optimizer
 
+from icr import runs
+from icr.checkpoints import read_header
 from icr.errors import InputError, nearest
 from icr.relations import Relation
+from icr.ultralytics import architectures, state
 from icr.ultralytics.prediction import UltralyticsPredictor, load
 from icr.ultralytics.training import DetectionTrainer, trainer
 from icr.ultralytics.weights import checkpoint_of, start
@@ -42,6 +45,9 @@ _OURS = {
     "data": "the DATA argument",
     **dict.fromkeys(("task", "mode"), "the command"),
 }
+
+_SETTINGS = {"enlarge_tiny": bool}
+"""Settings of ours that go with ``--set`` as Ultralytics' own do, and that Ultralytics must not see."""
 
 _CHOICES = {
     "optimizer": ("SGD", "MuSGD", "Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSprop", "auto"),
@@ -63,12 +69,19 @@ def train(settings: TrainSettings) -> None:
         raise InputError(
             f"--device {settings.device}: training on several GPUs needs cloudpickle; pip install cloudpickle"
         )
+    architecture = architectures.of(settings.model)
     last = settings.out / "weights" / "last.pt"
-    if settings.resume and last.is_file():
+    kept = settings.out / "weights" / state.NAME
+    if settings.resume and architecture is not None and _over(settings, kept):
+        return
+    if settings.resume and architecture is not None and kept.is_file():
+        asked: dict[str, Any] = {**_arguments(settings), "model": architecture.name, "resume": str(kept)}
+        begin = None
+    elif settings.resume and last.is_file():
         checkpoint = checkpoint_of(last)
         if _finish(settings, checkpoint):
             return
-        asked: dict[str, Any] = {"model": str(last), "resume": str(last), "save_dir": str(settings.out.resolve())}
+        asked = {"model": str(last), "resume": str(last), "save_dir": str(settings.out.resolve())}
         begin = None
     else:
         if settings.resume:
@@ -91,7 +104,19 @@ def _class(settings: TrainSettings) -> type[DetectionTrainer]:
         relations=settings.relations,
         enabled=settings.icr,
         label_cache=_cache(settings),
+        enlarge_tiny=settings.overrides.get("enlarge_tiny"),
+        of=_kind(settings.model),
     )
+
+
+def _kind(model: str) -> type[DetectionTrainer]:
+    """The trainer class of a detector."""
+    architecture = architectures.of(model)
+    if architecture is None:
+        return DetectionTrainer
+    from icr.ultralytics.architecture_trainer import ArchitectureTrainer
+
+    return ArchitectureTrainer
 
 
 def _cache(settings: TrainSettings) -> Path:
@@ -103,7 +128,7 @@ def _arguments(settings: TrainSettings) -> dict[str, Any]:
     out = settings.out.resolve()
     return {
         "deterministic": True,
-        **settings.overrides,
+        **_of_ultralytics(settings.overrides),
         "pretrained": bool(settings.overrides.get("pretrained", True)),
         "imgsz": settings.imgsz,
         "epochs": settings.epochs,
@@ -132,10 +157,13 @@ def check_overrides(overrides: dict[str, Any]) -> None:
     for key in overrides:
         if key in _OURS:
             raise InputError(f"--set {key}: this is set by {_OURS[key]}")
-        if key not in DEFAULT_CFG_DICT:
-            raise InputError(f"--set {key}: Ultralytics has no such setting{nearest(key, DEFAULT_CFG_DICT)}")
+        if key in _SETTINGS and not isinstance(overrides[key], _SETTINGS[key]):
+            raise InputError(f"--set {key}={overrides[key]}: expected true or false")
+        if key not in DEFAULT_CFG_DICT and key not in _SETTINGS:
+            known = (*DEFAULT_CFG_DICT, *_SETTINGS)
+            raise InputError(f"--set {key}: Ultralytics has no such setting{nearest(key, known)}")
     try:
-        get_cfg(overrides=dict(overrides))
+        get_cfg(overrides=_of_ultralytics(overrides))
     except (TypeError, ValueError, SyntaxError) as error:
         raise InputError(f"--set {' '.join(f'{k}={v}' for k, v in overrides.items())}: {error}") from None
     for key, known in _CHOICES.items():
@@ -143,6 +171,24 @@ def check_overrides(overrides: dict[str, Any]) -> None:
         # Ultralytics takes an optimizer's name in any case
         if value not in known and not (key == "optimizer" and value.lower() in map(str.lower, known)):
             raise InputError(f"--set {key}={value}: expected one of {', '.join(known)}{nearest(value, known)}")
+
+
+def _of_ultralytics(overrides: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in overrides.items() if key not in _SETTINGS}
+
+
+def _over(settings: TrainSettings, kept: Path) -> bool:
+    """Tell whether an architecture of ours had come to its last epoch; its state goes, if it was killed before that."""
+    last = runs.weights_of(settings.out, "last")
+    if kept.is_file():
+        over = state.read(kept)["epoch"] >= settings.epochs - 1
+    else:
+        # The state goes last; weights without one are those of an ended run, or the first of a run killed right then.
+        over = last is not None and (settings.epochs == 1 or read_header(last).settings.get("epoch") != 1)
+    if over:
+        kept.unlink(missing_ok=True)
+        LOGGER.info(f"icr: {settings.out} had already been trained to its last epoch")
+    return over
 
 
 def _finish(settings: TrainSettings, checkpoint: dict[str, Any]) -> bool:
@@ -246,14 +292,16 @@ def probe_step(
             "mosaic": 0.0,
             "verbose": False,
         }
-        made = trainer(base=base, form=form, relations=relations, label_cache=Path(folder))
+        kind = _kind(model)
+        made = trainer(base=base, form=form, relations=relations, label_cache=Path(folder), of=kind)
         run = made(overrides=overrides)
         run.model = run.get_model(cfg=begin.plan, weights=begin.weights, verbose=False).to(run.device)
         run.set_model_attributes()
         dataset = run.build_dataset(run.data["train"], mode="train", batch=batch)
         most = sorted(range(len(dataset)), key=lambda i: -int((dataset.labels[i]["icr_parent"] >= 0).sum()))[:batch]
         collated = run.preprocess_batch(dataset.collate_fn([dataset[index] for index in most]))
-        plain = trainer(enabled=False, label_cache=Path(folder))(overrides={**overrides, "name": "plain"})
+        other_kind = trainer(enabled=False, label_cache=Path(folder), of=kind)
+        plain = other_kind(overrides={**overrides, "name": "plain"})
         other = plain.get_model(cfg=begin.plan, verbose=False).to(run.device)
         other.load_state_dict(run.model.state_dict())
         other.args = run.args
@@ -277,12 +325,13 @@ def probe_step(
 
 def _warm_up(model: Any, batch: dict[str, Any]) -> None:
     model.train()
-    head = model.model[-1]
-    if head.reg_max > 1:
-        # Boxes start eight cells each way, larger than any child and so of no weight; let them start at one.
-        bins = torch.arange(head.reg_max, device=head.stride.device, dtype=torch.float32)
-        for branch in (*head.cv2, *getattr(head, "one2one_cv2", ())):
-            branch[-1].bias.data = (-((bins - 1) ** 2)).repeat(4).to(branch[-1].bias)
+    heads: list[Any] = [model.model[-1], *([model.aux_head] if hasattr(model, "aux_head") else [])]
+    for head in heads:
+        if getattr(head, "reg_max", 1) > 1:
+            # Boxes start eight cells each way, larger than any child and so of no weight; let them start at one.
+            bins = torch.arange(head.reg_max, device=head.stride.device, dtype=torch.float32)
+            for branch in (*head.cv2, *getattr(head, "one2one_cv2", ())):
+                branch[-1].bias.data = (-((bins - 1) ** 2)).repeat(4).to(branch[-1].bias)
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
     for _ in range(_WARM_UP_STEPS):
         optimizer.zero_grad()

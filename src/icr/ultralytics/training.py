@@ -38,6 +38,9 @@ class DetectionTrainer(StockTrainer):
     """
 
     icr: ClassVar[LossSettings] = LossSettings()
+    heads: ClassVar[tuple[type, ...]] = HEADS
+    dataset_class: ClassVar[type[PairedDataset]] = PairedDataset
+    enlarge_tiny: ClassVar[bool | None] = None
     last: Path
     best: Path
     resume: bool
@@ -65,9 +68,16 @@ class DetectionTrainer(StockTrainer):
         """Build Ultralytics' model, and have it make our criterion."""
         model = super().get_model(cfg, weights, verbose)
         head = type(model.model[-1])
-        if head not in HEADS:
-            raise InputError(f"the model ends in {head.__name__}; the ICR loss trains models that end in a Detect head")
-        return model if self._box is None else related(model, self._box)
+        if head not in self.heads:
+            expected = self.heads[0].__name__
+            raise InputError(f"the model ends in {head.__name__}; this trainer trains models that end in {expected}")
+        enlarge = self.enlarge_tiny is not False
+        return model if self._box is None and enlarge else related(model, self._box, enlarge)
+
+    def loss_record(self) -> dict[str, Any]:
+        """What this training's loss is made of, in plain values: what a resumed one must agree with."""
+        box = None if self._box is None else self._box.record()
+        return {"box": box, "enlarge_tiny": self.enlarge_tiny is not False}
 
     def build_dataset(self, img_path: Any, mode: str = "train", batch: int | None = None) -> PairedDataset:
         """Build the data set of a split; training data without a single pair is refused.
@@ -75,14 +85,14 @@ class DetectionTrainer(StockTrainer):
         Raises:
             InputError: no child of the relations has a parent.
         """
-        dataset = PairedDataset(
+        dataset = self.dataset_class(
             img_path=img_path,
             imgsz=self.args.imgsz,
             cache=self.args.cache or None,
             augment=mode == "train",
             hyp=self.args,
             prefix=colorstr(f"{mode}: "),
-            rect=self.args.rect or mode == "val",
+            rect=not self.dataset_class.stretches and (self.args.rect or mode == "val"),
             batch_size=batch,
             stride=max(int(unwrap_model(self.model).stride.max()), 32),
             pad=0.0 if mode == "train" else 0.5,
@@ -126,20 +136,32 @@ class DetectionTrainer(StockTrainer):
         """Load or build the model; a resumed run must go on with the loss that it was started with."""
         checkpoint = super().setup_model()
         if self.resume and checkpoint is not None:
-            before = getattr(checkpoint.get("ema"), "icr_record", None)
-            now = None if self._box is None else self._box.record()
-            if before != now:
-                raise InputError(
-                    f"{self.args.model} was trained with {_told(before)} and would go on with {_told(now)}; "
-                    "resume with the same trainer settings, or start a new run"
-                )
+            kept = checkpoint.get("ema")
+            before = {"box": getattr(kept, "icr_record", None), "enlarge_tiny": getattr(kept, "enlarge_tiny", True)}
+            self.require_same_loss(before)
         return checkpoint
+
+    def require_same_loss(self, before: dict[str, Any]) -> None:
+        """Refuse to go on with a training whose loss was another.
+
+        Raises:
+            InputError: says what it was and what it would be.
+        """
+        now = self.loss_record()
+        if before != now:
+            raise InputError(
+                f"{self.args.model} was trained with {_told(before)} and would go on with {_told(now)}; "
+                "resume with the same trainer settings, or start a new run"
+            )
 
     def resume_training(self, ckpt: Any) -> None:
         """Take up a killed run; rows of `results.csv` from after its last checkpoint go, for they come again."""
         super().resume_training(ckpt)
-        if ckpt is None or not self.resume:
-            return
+        if ckpt is not None and self.resume:
+            self.take_up()
+
+    def take_up(self) -> None:
+        """Go on from `start_epoch`: with batches not drawn yet, and with the rows of `results.csv` up to it."""
         self._draw_anew()
         if RANK in {-1, 0} and self.csv.is_file():
             head, *rows = self.csv.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -180,6 +202,8 @@ def trainer(
     relations: Declared | None = None,
     enabled: bool = True,
     label_cache: Path | None = None,
+    enlarge_tiny: bool | None = None,
+    of: type[DetectionTrainer] = DetectionTrainer,
 ) -> type[DetectionTrainer]:
     """Make a trainer class with these settings, for `YOLO(...).train(trainer=…)`.
 
@@ -191,9 +215,11 @@ def trainer(
         relations: such as `["plate:vehicle"]` or `[icr.Relation("plate", ("car", "bus"))]`; None: those of `data.yaml`.
         enabled: False makes a trainer that trains exactly as Ultralytics does.
         label_cache: folder for Ultralytics' label cache; None: beside the labels, where Ultralytics puts it.
+        enlarge_tiny: whether the assigner enlarges boxes with a side below 16 px; None: as the detector does.
+        of: the trainer to settle; the one of other architectures is `architecture_trainer.ArchitectureTrainer`.
 
     Returns:
-        A subclass of `DetectionTrainer`, made by value, so that it can be sent to other processes with its settings.
+        A subclass of that trainer, made by value, so that it can be sent to other processes with its settings.
 
     Raises:
         InputError: a setting is unknown or out of range.
@@ -203,7 +229,8 @@ def trainer(
         'giou'
     """
     settings = settle(base, weight, form, relations, enabled, label_cache)
-    return type("ConfiguredDetectionTrainer", (DetectionTrainer,), {"icr": settings, "__module__": __name__})
+    own = {"icr": settings, "enlarge_tiny": enlarge_tiny, "__module__": __name__}
+    return type(f"Configured{of.__name__}", (of,), own)
 
 
 @contextmanager
@@ -216,8 +243,9 @@ def _replaced(path: Path) -> Iterator[Path]:
         part.replace(path)
 
 
-def _told(record: dict[str, Any] | None) -> str:
-    if not isinstance(record, dict):
-        return "Ultralytics' own loss"
-    relations = "; ".join(f"{child} in {parents} λ {weight:g}" for child, parents, weight in record["relations"])
-    return f"base {record['base']}, form {record['form']}, relations {relations}"
+def _told(record: dict[str, Any]) -> str:
+    box, tiny = record["box"], "" if record["enlarge_tiny"] else ", tiny boxes not enlarged"
+    if not isinstance(box, dict):
+        return f"Ultralytics' own loss{tiny}"
+    relations = "; ".join(f"{child} in {parents} λ {weight:g}" for child, parents, weight in box["relations"])
+    return f"base {box['base']}, form {box['form']}, relations {relations}{tiny}"

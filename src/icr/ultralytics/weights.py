@@ -10,7 +10,9 @@ from typing import Any
 from ultralytics.nn.tasks import DetectionModel, torch_safe_load, yaml_model_load
 from ultralytics.utils import SETTINGS
 
+from icr.checkpoints import SUFFIX
 from icr.errors import InputError
+from icr.ultralytics import architectures
 from icr.ultralytics.training import HEADS
 
 _PLANS = {".yaml", ".yml"}
@@ -21,8 +23,8 @@ class Start:
     """What a training starts from.
 
     Attributes:
-        model: for Ultralytics' `model` setting: a `.pt` or `.yaml` file.
-        plan: what to build: a `.yaml` file, or the plan that came with the weights.
+        model: for Ultralytics' `model` setting: a `.pt` or `.yaml` file, or the name of an architecture of ours.
+        plan: what to build: a `.yaml` file, the plan that came with the weights, or the name of an architecture.
         weights: the loaded model whose weights are taken over; None starts from scratch.
         said: a sentence for the person who trains.
     """
@@ -37,7 +39,7 @@ def start(model: str, pretrained: Any = True, trust: bool = False) -> Start:
     """Find what `--model` names.
 
     Args:
-        model: a detector's name (`yolo11n`), a `.yaml` plan, or a `.pt` file to fine-tune.
+        model: a detector's name (`yolo11n`), a `.yaml` plan, or a `.pt` or `.safetensors` file to fine-tune.
         pretrained: Ultralytics' setting: False starts from scratch, a file gives the weights.
         trust: see `checkpoint_of`.
 
@@ -46,6 +48,9 @@ def start(model: str, pretrained: Any = True, trust: bool = False) -> Start:
     """
     path = Path(model)
     named = str(pretrained) if isinstance(pretrained, (str, Path)) else None
+    architecture = architectures.of(model)
+    if architecture is not None:
+        return _of_architecture(architecture, path, pretrained)
     plan: str | None = None
     given: Path | None = path
     if path.suffix == ".pt" and not path.is_file():
@@ -72,6 +77,19 @@ def start(model: str, pretrained: Any = True, trust: bool = False) -> Start:
     return Start(plan, plan, None, f"starting from scratch ({why})")
 
 
+def _of_architecture(architecture: architectures.Architecture, path: Path, pretrained: Any) -> Start:
+    """An architecture of ours, by name or by a file of its weights; its plan is its name."""
+    name = architecture.name
+    if isinstance(pretrained, (str, Path)):
+        source: Path | None = Path(pretrained)
+    else:
+        source = (path if path.suffix == SUFFIX else _at_hand(name, SUFFIX)) if pretrained else None
+    if source is not None:
+        return Start(name, name, read(source), f"starting from the weights of {source}")
+    places = f"no {name}{SUFFIX} in this folder or in {SETTINGS['weights_dir']}" if pretrained else "pretrained=False"
+    return Start(name, name, None, f"starting from scratch ({places})")
+
+
 def _plan(path: Path) -> str:
     """The plan of a model; Ultralytics knows its own by name, with the size in it."""
     plan = str(path) if path.suffix in _PLANS else f"{path.name}.yaml"
@@ -86,10 +104,10 @@ def _plan(path: Path) -> str:
     return plan
 
 
-def _at_hand(stem: str) -> Path | None:
+def _at_hand(stem: str, suffix: str = ".pt") -> Path | None:
     for folder in (Path(), Path(SETTINGS["weights_dir"])):
-        if (folder / f"{stem}.pt").is_file():
-            return folder / f"{stem}.pt"
+        if (folder / f"{stem}{suffix}").is_file():
+            return folder / f"{stem}{suffix}"
     return None
 
 
@@ -97,7 +115,7 @@ def read(file: Path, trust: bool = False) -> DetectionModel:
     """Read a detector's weights without running anything that the file holds.
 
     Args:
-        file: a checkpoint of Ultralytics (`.pt`).
+        file: a checkpoint of Ultralytics (`.pt`), or `.safetensors` of an architecture of ours.
         trust: see `checkpoint_of`.
 
     Returns:
@@ -106,6 +124,9 @@ def read(file: Path, trust: bool = False) -> DetectionModel:
     Raises:
         InputError: no such file, no checkpoint, foreign code in it, or a model for another task.
     """
+    if file.suffix == SUFFIX:
+        stored: DetectionModel = architectures.read(file)
+        return stored
     checkpoint = checkpoint_of(file, trust)
     model: Any = checkpoint.get("ema") or checkpoint.get("model")
     if not isinstance(model, DetectionModel) or type(model.model[-1]) not in HEADS:

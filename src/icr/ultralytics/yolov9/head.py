@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 from ultralytics.nn.modules import Conv, Detect
@@ -35,7 +36,8 @@ class GroupedDetect(Detect):
     def bias_init(self) -> None:
         """Start the biases; those of the boxes at 1 (Ultralytics: 2)."""
         super().bias_init()
-        for branch in self.cv2:
+        boxes: Any = self.cv2
+        for branch in boxes:
             branch[-1].bias.data[:] = 1.0
 
 

@@ -78,6 +78,9 @@ class YOLOv9(DetectionModel):
         2662796
     """
 
+    aux: nn.Module | None
+    aux_head: GroupedDetect | None
+
     def __init__(self, name: str, nc: int) -> None:
         size = SIZES[name]
         super().__init__(main_plan(name, nc), ch=3, verbose=False)
@@ -106,7 +109,8 @@ class YOLOv9(DetectionModel):
 
     def _predict_once(self, x: Tensor, profile: bool = False, embed: Any = None) -> Any:
         # Ultralytics runs the model once before there is an auxiliary branch, to find its strides.
-        if not self.training or getattr(self, "aux", None) is None:
+        aux, aux_head = getattr(self, "aux", None), getattr(self, "aux_head", None)
+        if not self.training or aux is None or aux_head is None:
             return super()._predict_once(x, profile, embed)
         outputs: list[Any] = []
         for layer in self.model:
@@ -114,7 +118,7 @@ class YOLOv9(DetectionModel):
             taken = [x if source == -1 and not outputs else outputs[source] for source in sources]
             outputs.append(layer(taken if isinstance(layer.f, list) else taken[0]))
         preds = outputs[-1]
-        preds["aux"] = self.aux_head(self.aux(x, [outputs[index] for index in BACKBONE]))
+        preds["aux"] = aux_head(aux(x, [outputs[index] for index in BACKBONE]))
         return preds
 
     def init_criterion(self) -> DualLoss:
