@@ -10,19 +10,21 @@ from typing import Any
 import numpy as np
 
 from icr.bench import store as stores
+from icr.bench.choices import choose_all
 from icr.bench.contrasts import (
     AGAINST_BASELINE,
     BASELINE,
     ICR,
     LEARNING,
     UNDER_NOISE,
+    Choices,
     Contrast,
     chosen,
     contrasts,
     endpoints,
 )
 from icr.bench.contrasts import Row as CellRow
-from icr.bench.gathering import Material, Run, Runs, best_base, best_weight, gather, learning
+from icr.bench.gathering import Material, Run, Runs, gather, learning
 from icr.bench.grid import Cell, Grid
 from icr.metrics.compare import FEW_PICTURES, PRIMARY, UNHARMED, Endpoint, Measured, Row, paired_difference
 from icr.metrics.verdict import FIXED, Claim, Rules, judge
@@ -70,7 +72,7 @@ class Analysis:
         materials: the data sets of the measured runs, by name.
         runs: the measured runs, by way and seed.
         findings: every claim, judged together.
-        best_bases, best_weights: chosen on the validation pictures.
+        choices: made on the validation pictures.
         failed: cells that failed, and why.
         remarks: what a person should know.
         resamples: how often the test pictures were drawn again.
@@ -82,8 +84,7 @@ class Analysis:
     materials: Mapping[str, Material]
     runs: Runs
     findings: tuple[Finding, ...]
-    best_bases: Mapping[tuple[str, str], str]
-    best_weights: Mapping[CellRow, float]
+    choices: Choices
     failed: Sequence[tuple[Cell, str]]
     remarks: tuple[str, ...]
     resamples: int
@@ -115,19 +116,10 @@ def analyse(
     """
     grid, remarks = stores.grid_of(store), list[str]()
     materials, runs = gather(store, resamples, step, remarks)
-    best_bases = {
-        (data, model): base
-        for data, model in dict.fromkeys((way.data, way.model) for way in runs)
-        if (base := best_base(runs, materials[data], model)) is not None
-    }
-    best_weights = {
-        row: weight
-        for row in dict.fromkeys(way.row for way in runs)
-        if (weight := best_weight(runs, materials[row.data], row)) is not None
-    }
+    choices = choose_all(runs, materials)
     asked = [
         (contrast, endpoint)
-        for contrast in (*contrasts(list(runs), best_bases, best_weights), *_under_noise(grid, runs))
+        for contrast in (*contrasts(list(runs), choices), *_under_noise(grid, runs))
         for endpoint in _endpoints(contrast, materials)
     ]
     findings = _judged(asked, runs, materials, resamples, remarks)
@@ -137,8 +129,7 @@ def analyse(
         materials=materials,
         runs=runs,
         findings=findings,
-        best_bases=best_bases,
-        best_weights=best_weights,
+        choices=choices,
         failed=stores.failed(store),
         remarks=tuple(dict.fromkeys(remarks)),
         resamples=resamples,

@@ -10,9 +10,9 @@ from icr.bench.measuring import TINY
 from icr.bench.paper import stable_weights
 from icr.metrics.compare import PRIMARY, SECONDARY, UNHARMED, Endpoint
 
-BASELINE, ICR, BEST_BASE = "baseline", "icr", "best-base"
+BASELINE, ICR, BEST_BASE, GAIN = "baseline", "icr", "best-base", "gain"
 FORMS = ("sum", "step", "power")
-CONTROLS = ("matched", "pseudo-parent", "detached", "permuted", "gain")
+CONTROLS = ("matched", "pseudo-parent", "detached", "permuted")
 
 AGAINST_BASELINE, AGAINST_CONTROL, AGAINST_BEST_BASE, AMONG_WEIGHTS, UNDER_NOISE = (
     "baseline",
@@ -131,15 +131,27 @@ def chosen(ways: Iterable[Way], row: Row, arm: str) -> Way | None:
     return None if weight is None else Way(row.data, row.model, row.base, arm, weight)
 
 
-def contrasts(
-    ways: Sequence[Way], best_bases: Mapping[tuple[str, str], str], best_weights: Mapping[Row, float]
-) -> list[Contrast]:
+@dataclass(frozen=True)
+class Choices:
+    """What was chosen on the validation pictures.
+
+    Attributes:
+        bases: the best base without ICR, by data set and model.
+        gains: the best box gain, the baseline's own among them; only where others were tried.
+        weights: the best λ of the ICR arm.
+    """
+
+    bases: Mapping[tuple[str, str], str]
+    gains: Mapping[Row, Way]
+    weights: Mapping[Row, float]
+
+
+def contrasts(ways: Sequence[Way], choices: Choices) -> list[Contrast]:
     """Everything that these ways allow to be compared, each pair once.
 
     Args:
         ways: those with at least one finished run.
-        best_bases: for a data set and a model, the plain base that did best on the validation pictures.
-        best_weights: for a row, the λ of the ICR arm that did best there.
+        choices: made on the validation pictures.
     """
     found: list[Contrast] = []
     for row in dict.fromkeys(way.row for way in ways):
@@ -150,12 +162,15 @@ def contrasts(
                 found.append(Contrast(AGAINST_BASELINE, after, plain))
         if icr is None:
             continue
-        controls = (_alike(ways, icr, arm) for arm in CONTROLS)
-        found += [Contrast(AGAINST_CONTROL, icr, control) for control in controls if control]
-        best = best_bases.get((row.data, row.model))
+        controls = [control for arm in CONTROLS if (control := _alike(ways, icr, arm))]
+        gain = choices.gains.get(row)
+        if gain is not None and gain.arm != BASELINE:
+            controls.append(gain)
+        found += [Contrast(AGAINST_CONTROL, icr, control) for control in controls]
+        best = choices.bases.get((row.data, row.model))
         if best is not None and best != row.base:
             found.append(Contrast(AGAINST_BEST_BASE, icr, Way(row.data, row.model, best, BASELINE, 0.0)))
-        found += _among_weights(ways, icr, best_weights.get(row))
+        found += _among_weights(ways, icr, choices.weights.get(row))
     return found
 
 

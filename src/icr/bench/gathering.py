@@ -10,8 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from icr.bench import store as stores
-from icr.bench.contrasts import BASELINE, ICR, Way, weights_of
-from icr.bench.contrasts import Row as CellRow
+from icr.bench.contrasts import Way
 from icr.bench.measuring import Figures, measure
 from icr.data.dataset import Dataset
 from icr.errors import InputError
@@ -145,30 +144,3 @@ def learning(run: Run, child: str) -> float | None:
 def final(run: Run, name: str) -> stores.Measured | None:
     """What the validation pictures showed of a class after the last epoch; None where nothing was noted."""
     return max((row for row in run.curve if row.name == name), key=lambda row: row.epoch, default=None)
-
-
-def _validated(seeds: Mapping[int, Run], children: Sequence[str]) -> float | None:
-    """Mean AP50 of the children on the validation pictures after the last epoch, over the seeds."""
-    values = [found.ap50 for run in seeds.values() for child in children if (found := final(run, child)) is not None]
-    return float(np.mean(values)) if values else None
-
-
-def best_base(runs: Runs, material: Material, model: str) -> str | None:
-    """The base that without ICR did best on the validation pictures; None where nothing was noted of them."""
-    plain = {
-        way.base: value
-        for way, seeds in runs.items()
-        if (way.data, way.model, way.arm) == (material.name, model, BASELINE)
-        and (value := _validated(seeds, material.children)) is not None
-    }
-    return max(plain, key=lambda base: plain[base], default=None)
-
-
-def best_weight(runs: Runs, material: Material, row: CellRow) -> float | None:
-    """The λ with which ICR did best on the validation pictures; None where nothing was noted of them."""
-    found = {}
-    for weight in weights_of(runs, row):
-        value = _validated(runs[Way(row.data, row.model, row.base, ICR, weight)], material.children)
-        if value is not None:
-            found[weight] = value
-    return max(found, key=lambda weight: found[weight], default=None)

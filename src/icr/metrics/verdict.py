@@ -97,10 +97,10 @@ class Need:
         """
         if self.fewest is None:
             many = f"more than {MOST_SEEDS} seeds"
-            return many if self.pictures is None else f"about {self.pictures:.2g} times as many test pictures"
+            return many if self.pictures is None else f"about {_times(self.pictures)} times as many test pictures"
         seeds = f"{self.fewest} more seed{'s' if self.fewest > 1 else ''}"
         if self.pictures is not None:
-            as_well = f"about {self.pictures:.2g} times as many test pictures as well"
+            as_well = f"about {_times(self.pictures)} times as many test pictures as well"
             return f"{seeds} if the difference is as large as it looks, else {as_well}"
         if self.most is None:
             return f"at least {seeds}"
@@ -249,6 +249,16 @@ def _weigh(unharmed: bool, found: Estimate, p: float, p_equivalent: float, claim
     else:
         reason = f"a gain of {margin} or more is unlikely, a loss is neither shown nor ruled out"
     return Verdict(NO_DIFFERENCE, reason, p, p_equivalent, lacking)
+
+
+def _times(number: float) -> str:
+    """Two digits, never as a power of ten.
+
+    Example:
+        >>> _times(2.54), _times(131.4)
+        ('2.5', '130')
+    """
+    return f"{float(f'{number:.2g}'):.7g}" if number < 1e6 else f"{number:.0f}"
 
 
 def _points(ratio: float) -> str:
