@@ -41,19 +41,18 @@ class TransformersPredictor:
     Args:
         model: RT-DETR or a relative of it, which scores every class by a sigmoid of its own.
         imgsz: the size that it was trained at.
-        device: `cpu`, or the index of a GPU.
+        scale: what its pixels are brought to.
 
     Attributes:
         names: class names; a label is an index into them.
         imgsz: as given.
-        model: in evaluation mode, on the device.
+        model: in evaluation mode, where it was.
     """
 
-    def __init__(self, model: Any, imgsz: int = 640, device: str = "cpu", scale: Scale | None = None) -> None:
+    def __init__(self, model: Any, imgsz: int = 640, scale: Scale | None = None) -> None:
         self.names = [str(model.config.id2label[index]) for index in sorted(model.config.id2label)]
         self.imgsz = imgsz
-        self.device = torch.device("cpu" if device == "cpu" else f"cuda:{device}")
-        self.model = model.eval().to(self.device)
+        self.model = model.eval()
         self._scale = scale or Scale()
 
     def predict(
@@ -89,7 +88,7 @@ class TransformersPredictor:
         while pictures := [_pixels(image) for image in islice(images, batch)]:
             inputs = torch.stack([stretched(picture, size) for picture in pictures])
             with torch.inference_mode():
-                found = self.model(self._scale(inputs.to(self.device)))
+                found = self.model(self._scale(inputs.to(next(self.model.parameters()).device)))
                 for scores, labels, boxes, picture in zip(
                     *best(found.logits, found.pred_boxes, max_det), pictures, strict=True
                 ):
@@ -128,7 +127,8 @@ def best(logits: Tensor, boxes: Tensor, most: int) -> tuple[Tensor, Tensor, Tens
 def _prediction(scores: Tensor, labels: Tensor, boxes: Tensor, picture: Picture, conf: float) -> Predictions:
     kept = scores >= conf
     height, width = picture.shape[:2]
-    centre, sides = boxes[kept].cpu().double().split(2, -1)
+    found = boxes[kept].cpu().double()
+    centre, sides = found[:, :2], found[:, 2:]
     sizes = torch.tensor([width, height], dtype=torch.float64)
     corners = torch.cat([(centre - sides / 2).clamp(0, 1) * sizes, (centre + sides / 2).clamp(0, 1) * sizes], -1)
     return Predictions(corners.numpy(), scores[kept].cpu().double().numpy(), labels[kept].cpu().numpy())

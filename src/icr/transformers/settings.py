@@ -62,13 +62,19 @@ def _terms(default: tuple[str, ...]) -> Any:
     return _setting(default, read, False)
 
 
-def _folder(default: Any) -> Any:
+def _weights() -> Any:
     def read(value: Any) -> Any:
-        if not isinstance(value, bool | str):
-            raise _RefusedError("a folder that Transformers saved, weights made by icr train, true or false")
+        if value is not False and not (isinstance(value, str) and value):
+            raise _RefusedError("a folder that Transformers saved, weights made by icr train, hub, or false")
         return value
 
-    return _setting(default, read, False)
+    return _setting(False, read, False)
+
+
+def _read_mapping(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise _RefusedError("settings of the network's configuration, such as '{decoder_layers: 1}'")
+    return value
 
 
 def _setting(default: Any, read: Callable[[Any], Any], optional: bool) -> Any:
@@ -97,12 +103,13 @@ class EngineSettings:
         strong_until: epochs after which only the mirror is left; None: 117 of 120 (R50: 71 of 72).
         multiscale: bring each batch to a size of its own; None: as the model's official recipe has it (R18: no).
         icr_terms: the box losses that ICR acts in.
-        pretrained: a folder that Transformers saved, or weights made by icr train; true: as the model's recipe has it,
-            as far as weights are at hand; false: from scratch.
+        pretrained: what to start from: a folder that Transformers saved, weights made by icr train, or `hub` for the
+            authors' weights where there is a network; false: from scratch.
         queries: boxes that the decoder gives for a picture.
         denoising: noised labels that the decoder learns to mend, for each picture; 0: none.
         sync_bn: batch norm over all GPUs together.
         compile: compile the network.
+        config: settings of the network's own configuration, such as `{decoder_layers: 1}`.
         best: what the best weights are best in: AP over all classes (`mean`), or over the children alone (`child`).
     """
 
@@ -122,11 +129,12 @@ class EngineSettings:
     strong_until: int | None = _number(None, 0, math.inf, whole=True, optional=True)
     multiscale: bool | None = _choice(None, (True, False), optional=True)
     icr_terms: tuple[str, ...] = _terms(TERMS)
-    pretrained: bool | str = _folder(True)
+    pretrained: bool | str = _weights()
     queries: int = _number(300, 1, 10_000, whole=True)
     denoising: int = _number(100, 0, 10_000, whole=True)
     sync_bn: bool = _choice(True, (True, False))
     compile: bool = _choice(False, (True, False))
+    config: dict[str, Any] = field(default_factory=dict, metadata={"read": _read_mapping, "optional": False})
     best: str = _choice("mean", ("mean", "child"))
 
     @property
