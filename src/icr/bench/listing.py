@@ -1,0 +1,45 @@
+"""What there is to run, and what has been run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from icr.bench import arms
+from icr.bench.grid import load, presets
+from icr.bench.store import GRID, failed, finished, grid_of
+from icr.errors import InputError
+
+
+def known_grids() -> list[dict[str, Any]]:
+    """The presets: name, what it is in a line, number of trainings."""
+    grids = [load(name) for name in presets()]
+    return [{"name": grid.name, "about": grid.about, "cells": len(arms.trained(grid.cells()))} for grid in grids]
+
+
+def stores_in(folder: Path) -> list[dict[str, Any]]:
+    """The stores in a folder, or the store that it is: cells finished, failed and waiting.
+
+    Raises:
+        InputError: a `grid.json` cannot be read.
+    """
+    files = [folder / GRID] if (folder / GRID).is_file() else sorted(folder.glob(f"*/{GRID}"))
+    return [_told(file.parent) for file in files]
+
+
+def _told(store: Path) -> dict[str, Any]:
+    grid = grid_of(store)
+    try:
+        asked = set(arms.trained(grid.cells()))
+    except InputError:
+        asked = set(grid.cells())
+    done, broken = {each.cell for each in finished(store)}, dict(failed(store))
+    return {
+        "store": str(store),
+        "name": grid.name,
+        "cells": len(asked | done),
+        "finished": len(done),
+        "failed": len(broken),
+        "waiting": len(asked - done - broken.keys()),
+        "failures": [{"cell": cell.key, "error": error} for cell, error in broken.items()],
+    }
