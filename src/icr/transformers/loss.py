@@ -67,6 +67,11 @@ class LossFunction:
 
     def truth(self, labels: Labels) -> Truth:
         """The true boxes of the batch with their parents; nothing is seen yet of what is predicted for them."""
+        if self.size is None and "nwd" in str(self.base) and any("size" not in each for each in labels):
+            raise InputError(
+                f"base {self.base!r} measures in pixels; give labels their 'size' (height, width), or size=640 to "
+                "loss_function"
+            )
         self.class_weight = self.class_weight.to(labels[0]["boxes"].device)
         weight = self.class_weight
         if self.factors:
@@ -198,14 +203,7 @@ def loss_function(
         (1, True)
     """
     config = model.config
-    get(base)
-    if form not in FORM_NAMES:
-        raise InputError(f"unknown form {form!r}; known: {', '.join(FORM_NAMES)}{nearest(str(form), FORM_NAMES)}")
-    if config.model_type not in FAMILIES:
-        raise InputError(
-            f"a model of type {config.model_type!r} has no place for ICR here; supported are {', '.join(FAMILIES)}"
-            f"{nearest(config.model_type, FAMILIES)}"
-        )
+    _check(model, base, form)
     height, width = (size, size) if isinstance(size, int) else size or (0, 0)
     given = _weighted(relations, weight)
     classes = dict(config.id2label) if names is None else names
@@ -227,6 +225,18 @@ def loss_function(
         average_boxes=average_boxes and config.model_type not in ("lw_detr", "rf_detr"),
         generator=torch.Generator().manual_seed(seed),
     )
+
+
+def _check(model: Any, base: str | BaseLoss, form: str) -> None:
+    get(base)
+    if form not in FORM_NAMES:
+        raise InputError(f"unknown form {form!r}; known: {', '.join(FORM_NAMES)}{nearest(str(form), FORM_NAMES)}")
+    kind = model.config.model_type
+    if kind not in FAMILIES or "Segmentation" in type(model).__name__:
+        raise InputError(
+            f"{type(model).__name__} (model type {kind!r}) has no place for ICR here; "
+            f"supported are object detectors of type {', '.join(FAMILIES)}"
+        )
 
 
 def _weighted(relations: Declared, weight: float | None) -> Declared:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from icr.errors import InputError, nearest
 
 _BASIC = {
     "encoder_in_channels": [128, 256, 512],
@@ -106,19 +108,26 @@ PRIOR = 0.01
 """What a class is taken to be worth before training, as in the authors' code; Transformers has 1 / (classes + 1)."""
 
 
-def configuration(name: str, names: Sequence[str], imgsz: int, overrides: dict[str, Any]) -> tuple[type, Any]:
+def configuration(name: str, names: Sequence[str], imgsz: int, overrides: Mapping[str, Any]) -> tuple[type, Any]:
     """Transformers' class of a network, and its configuration.
 
     Args:
         name: one of `PLANS`.
+        names: class names.
+        imgsz: side of the input in pixels, kept as `imgsz`.
         overrides: settings of the configuration that win over the plan's; under `backbone_config` the backbone's.
+
+    Raises:
+        InputError: the configuration has no such setting.
     """
     import transformers
 
     plan = PLANS[name]
-    make: Callable[..., Any] = getattr(transformers, f"{plan.kind}Config")
-    make_backbone: Callable[..., Any] = getattr(transformers, f"{plan.backbone_kind}Config")
-    backbone = make_backbone(**{**plan.backbone, **overrides.get("backbone_config", {})})
+    make = getattr(transformers, f"{plan.kind}Config")
+    make_backbone = getattr(transformers, f"{plan.backbone_kind}Config")
+    for_backbone = overrides.get("backbone_config", {})
+    _refuse_unknown(overrides, make)
+    _refuse_unknown(for_backbone, make_backbone)
     settings = {
         "initializer_bias_prior_prob": PRIOR,
         "id2label": dict(enumerate(names)),
@@ -126,6 +135,14 @@ def configuration(name: str, names: Sequence[str], imgsz: int, overrides: dict[s
         "imgsz": imgsz,
         **plan.settings,
         **overrides,
-        "backbone_config": backbone,
+        "backbone_config": make_backbone(**{**plan.backbone, **for_backbone}),
     }
     return getattr(transformers, f"{plan.kind}ForObjectDetection"), make(**settings)
+
+
+def _refuse_unknown(overrides: Mapping[str, Any], make: type) -> None:
+    """Transformers keeps a mistyped setting without a word."""
+    known = [each for each in dir(make()) if not each.startswith("_")]
+    for key in overrides:
+        if key not in known:
+            raise InputError(f"{make.__name__} has no setting {key!r}{nearest(key, known)}")
