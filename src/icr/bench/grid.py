@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from icr.bench import published
 from icr.errors import InputError, nearest
 
 WITHOUT_WEIGHT = frozenset({"baseline", "gain-0.5", "gain-1.5", "gain-2.5", "gain", "best-base"})
@@ -18,7 +19,7 @@ OWN = "own"
 """In `bases`: the base loss of the detector itself (CIoU of a YOLO, GIoU of an RT-DETR)."""
 
 KEYS = ("name", "about", "data", "models", "bases", "weights", "arms", "seeds", "first_seed", "train", "train_for")
-TRAIN_KEYS = ("imgsz", "epochs", "batch", "workers", "overrides")
+TRAIN_KEYS = ("imgsz", "epochs", "batch", "workers", "paper", "overrides")
 SOURCE_KEYS = ("path", "synth", "relations", "get")
 SYNTH_KEYS = ("preset", "settings", "scene", "size", "label_noise", "seed", "train", "val", "test")
 
@@ -106,7 +107,7 @@ class Grid:
         bases, weights, arms: see `Cell`; the base `own` is each detector's own.
         seeds, first_seed: how many seeds, and the first of them.
         train: `imgsz`, `epochs`, `batch`, `workers`, `overrides` of all trainings.
-        train_for: the same for single models, over `train`; `overrides` are merged.
+        train_for: the same for single models, in place of those of `train`; `overrides` too, for they are the engine's.
         about: one line for `icr bench list`.
     """
 
@@ -155,9 +156,7 @@ class Grid:
 
     def training_of(self, model: str) -> dict[str, Any]:
         """How a model is trained: `train` with `train_for` over it."""
-        own = self.train_for.get(model, {})
-        overrides = {**self.train.get("overrides", {}), **own.get("overrides", {})}
-        return {**self.train, **own, "overrides": overrides}
+        return {**self.train, **self.train_for.get(model, {})}
 
     def record(self) -> dict[str, Any]:
         """Plain values; `read` of them gives the same grid."""
@@ -231,7 +230,7 @@ def read(content: Any, where: str, folder: Path) -> Grid:
         arms=_texts(content.get("arms", ["baseline", "icr"]), f"{where}: arms"),
         seeds=_whole(content.get("seeds", 3), 1, f"{where}: seeds"),
         first_seed=_whole(content.get("first_seed", 0), 0, f"{where}: first_seed"),
-        train=_train(content.get("train") or {}, f"{where}: train"),
+        train={"overrides": {}, **_train(content.get("train") or {}, f"{where}: train")},
         train_for={model: _train(each, f"{where}: train_for {model}") for model, each in train_for.items()},
         about=str(content.get("about", "")),
     )
@@ -281,7 +280,12 @@ def _train(value: Any, where: str) -> dict[str, Any]:
     for key in ("imgsz", "epochs", "batch", "workers"):
         if key in value:
             _whole(value[key], 0 if key == "workers" else 1, f"{where}: {key}")
-    return {**value, "overrides": dict(_mapping(value.get("overrides") or {}, f"{where}: overrides"))}
+    found = {key: each for key, each in value.items() if key != "paper"}
+    if "overrides" in value:
+        found["overrides"] = _mapping(value["overrides"] or {}, f"{where}: overrides")
+    if "paper" in value:
+        found["overrides"] = {**published.overrides(str(value["paper"]), where), **found.get("overrides", {})}
+    return found
 
 
 def _known(found: Mapping[Any, Any], known: Sequence[str], where: str) -> None:

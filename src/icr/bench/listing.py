@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from icr.bench import arms
-from icr.bench.grid import load, presets
+from icr.bench.grid import Cell, Grid, load, presets
 from icr.bench.store import GRID, failed, finished, grid_of
 from icr.errors import InputError
 
@@ -14,7 +16,7 @@ from icr.errors import InputError
 def known_grids() -> list[dict[str, Any]]:
     """The presets: name, what it is in a line, number of trainings."""
     grids = [load(name) for name in presets()]
-    return [{"name": grid.name, "about": grid.about, "cells": len(arms.trained(grid.cells()))} for grid in grids]
+    return [{"name": grid.name, "about": grid.about, "cells": len(_trainings(grid))} for grid in grids]
 
 
 def stores_in(folder: Path) -> list[dict[str, Any]]:
@@ -27,12 +29,18 @@ def stores_in(folder: Path) -> list[dict[str, Any]]:
     return [_told(file.parent) for file in files]
 
 
+def _trainings(grid: Grid) -> set[Cell]:
+    """The trainings that a grid asks for; those of models that are not known here are left out."""
+    found: set[Cell] = set()
+    for name, model in grid.models.items():
+        with contextlib.suppress(InputError):
+            found.update(arms.trained(replace(grid, models={name: model}).cells()))
+    return found
+
+
 def _told(store: Path) -> dict[str, Any]:
     grid = grid_of(store)
-    try:
-        asked = set(arms.trained(grid.cells()))
-    except InputError:
-        asked = set(grid.cells())
+    asked = _trainings(grid)
     done, broken = {each.cell for each in finished(store)}, dict(failed(store))
     return {
         "store": str(store),
