@@ -184,8 +184,8 @@ def add_parents(
             done += 1
             progress(done, total)
     proposal = propose(dataclasses.replace(dataset, splits=splits), relations, one_to_one=one_to_one)
-    for split, samples in proposal.dataset.splits.items():
-        pairs = zip(samples, before[split], strict=True)
+    for split, proposed in proposal.dataset.splits.items():
+        pairs = zip(proposed, before[split], strict=True)
         splits[split] = [_settled(made, sample, relations, settings, added) for made, sample in pairs]
     added.dataset = dataclasses.replace(dataset, splits=splits)
     added.boxes = {dataset.names[label]: counts[label] for label in sorted(set(classes.values()))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -116,7 +117,7 @@ class Dataset:
     source: Path
     format: str
     names: list[str]
-    splits: dict[str, list[Sample]]
+    splits: Mapping[str, Sequence[Sample]]
     relations: tuple[Relation, ...] = ()
     findings: list[Finding] = field(default_factory=list)
     category_ids: list[int] = field(default_factory=list)

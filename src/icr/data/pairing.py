@@ -107,13 +107,15 @@ def propose(
     total, done = sum(map(len, dataset.splits.values())), 0
     usual = _usual_placements(dataset, relations) if one_to_one else {}
     proposal = Proposal(dataclasses.replace(dataset, splits={}))
+    paired_splits: dict[str, list[Sample]] = {}
     for split, samples in dataset.splits.items():
-        proposal.dataset.splits[split] = paired = []
+        paired_splits[split] = paired = []
         for sample, name in zip(samples, relative_names(samples), strict=True):
             picture = _Picture(split, name.as_posix(), sample, relations, frozenset(one_to_one), usual)
             paired.append(picture.paired(decisions or {}, guess, proposal))
             done += 1
             progress(done, total)
+    proposal.dataset.splits = paired_splits
     return proposal
 
 

@@ -57,14 +57,15 @@ def propose(
         for place, sample in enumerate(samples)
         if not len(sample.labels)
     ]
-    images = [dataset.splits[split][place].image for split, place in empty]
+    filled = {split: list(samples) for split, samples in dataset.splits.items()}
+    images = [filled[split][place].image for split, place in empty]
     boxes = pairs = touched = 0
     found = predictor.predict(images, conf=conf, imgsz=imgsz)
     for done, ((split, place), each) in enumerate(zip(empty, found, strict=True), 1):
         labels = label_of[each.labels]
         keep = np.flatnonzero((labels >= 0) & (each.scores >= conf))
         sample = dataclasses.replace(
-            dataset.splits[split][place],
+            filled[split][place],
             boxes=each.boxes[keep].reshape(-1, 4),
             labels=labels[keep],
             parents=np.full(len(keep), UNSTATED, np.int64),
@@ -73,8 +74,9 @@ def propose(
         )
         parents = pair(sample, relations).parents
         sample.parents = np.where(parents >= 0, parents, UNSTATED)
-        dataset.splits[split][place] = sample
+        filled[split][place] = sample
         boxes, pairs, touched = boxes + len(keep), pairs + int((parents >= 0).sum()), touched + bool(len(keep))
         progress(done, len(empty))
+    dataset.splits = filled
     ignored = tuple(name for name, label in zip(predictor.names, label_of.tolist(), strict=True) if label < 0)
     return Proposed(touched, boxes, pairs, ignored)

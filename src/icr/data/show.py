@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -194,7 +194,7 @@ def _child_close_up(picture: Picture, shown: _Shown, child: int, names: Sequence
     )
 
 
-def choose_samples(splits: dict[str, list[Sample]], split: str | None) -> list[Sample]:
+def choose_samples(splits: Mapping[str, Sequence[Sample]], split: str | None) -> list[Sample]:
     """The pictures of a split, or of all of them.
 
     Raises:
@@ -204,7 +204,7 @@ def choose_samples(splits: dict[str, list[Sample]], split: str | None) -> list[S
         return [sample for each in splits.values() for sample in each]
     if split not in splits:
         raise InputError(f"there is no split {split!r}; the data set has {', '.join(splits) or 'none'}")
-    return splits[split]
+    return list(splits[split])
 
 
 def refuse_existing(path: Path, *, folder_made: bool = False) -> Path:

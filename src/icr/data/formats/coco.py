@@ -61,6 +61,7 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
         raise InputError(f"{source} holds no COCO JSON; expected a .json file, or train.json, val.json or test.json")
     findings: list[Finding] = []
     dataset = Dataset(source, "coco", [], {}, findings=findings)
+    read_splits: dict[str, list[Sample]] = {}
     for split in requested(list(files), splits, source):
         file = _open(Path(os.path.abspath(files[split])))  # noqa: PTH100 (links stay as they are)
         _merge_classes(file, dataset)
@@ -68,7 +69,8 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
         samples = _read_samples(file, findings)
         if not samples:
             findings.append(found("split.empty", file.path, f"{split} has no usable picture"))
-        dataset.splits[split] = samples
+        read_splits[split] = samples
+    dataset.splits = read_splits
     add_parts(dataset)
     return dataset
 

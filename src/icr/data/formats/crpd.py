@@ -74,15 +74,17 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
     there = [split for split in _SPLITS if any((folder / split).is_dir() for folder in subsets.values())]
     findings: list[Finding] = []
     dataset = Dataset(source, "crpd", list(NAMES), {}, findings=findings)
+    read_splits: dict[str, list[Sample]] = {}
     for split in requested(there, splits, source):
-        dataset.splits[split] = [
+        read_splits[split] = [
             sample
             for subset, folder in subsets.items()
             if (folder / split).is_dir()
             for sample in _read_split(folder / split, subset, split, findings)
         ]
-        if not dataset.splits[split]:
+        if not read_splits[split]:
             findings.append(found("split.empty", source, f"{split} has no usable picture"))
+    dataset.splits = read_splits
     return dataset
 
 

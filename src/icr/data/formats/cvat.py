@@ -94,6 +94,7 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
         by_split.setdefault(image.split, []).append((image, own))
     if not by_split:
         raise InputError(f"{file}: found no <image>; {_EXPECTED}")
+    read_splits: dict[str, list[Sample]] = {}
     for split in requested([each for each in SPLITS if each in by_split], splits, source):
         samples = [
             sample
@@ -102,7 +103,8 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
         ]
         if not samples:
             findings.append(found("split.empty", file, f"{split} has no usable picture"))
-        dataset.splits[split] = samples
+        read_splits[split] = samples
+    dataset.splits = read_splits
     return dataset
 
 

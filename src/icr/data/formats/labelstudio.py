@@ -105,6 +105,7 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
         addresses = [] if key in notes.pictures else _picture_names(task.data)
         split = split_of(stated if isinstance(stated, str) else "", "/".join([*addresses, key]))
         by_split.setdefault(split, []).append((task, path, key))
+    read_splits: dict[str, list[Sample]] = {}
     for split in requested([each for each in SPLITS if each in by_split], splits, source):
         samples = [
             sample
@@ -113,7 +114,8 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
         ]
         if not samples:
             findings.append(found("split.empty", file, f"{split} has no usable picture"))
-        dataset.splits[split] = samples
+        read_splits[split] = samples
+    dataset.splits = read_splits
     return dataset
 
 

@@ -102,6 +102,7 @@ def read(source: Path, splits: Sequence[str] | None = None, *, scenarios: Sequen
     for each in scenarios or ():
         if each not in there:
             raise InputError(f"{source} has no scenario {each!r}; it has {', '.join(there)}{nearest(each, there)}")
+    read_splits: dict[str, list[Sample]] = {}
     for split in requested(list(folders), splits, source):
         samples: list[Sample] = []
         for scenario in _scenarios(folders[split]):
@@ -109,7 +110,8 @@ def read(source: Path, splits: Sequence[str] | None = None, *, scenarios: Sequen
                 samples += _read_scenario(folders[split], scenario, findings)
         if not samples:
             findings.append(found("split.empty", folders[split], f"{split} has no usable picture"))
-        dataset.splits[split] = samples
+        read_splits[split] = samples
+    dataset.splits = read_splits
     return dataset
 
 

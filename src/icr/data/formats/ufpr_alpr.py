@@ -89,6 +89,7 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
         raise InputError(f"{source} holds no UFPR-ALPR; expected folders such as training/track0001")
     findings: list[Finding] = []
     dataset = Dataset(source, "ufpr-alpr", list(NAMES), {}, (Relation("plate", "vehicle"),), findings)
+    read_splits: dict[str, list[Sample]] = {}
     for split in requested(list(tracks), splits, source):
         samples: list[Sample] = []
         for track in tracks[split]:
@@ -99,7 +100,8 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
             samples += _read_track(track, findings)
         if not samples:
             findings.append(found("split.empty", source, f"{split} has no usable picture"))
-        dataset.splits[split] = samples
+        read_splits[split] = samples
+    dataset.splits = read_splits
     return dataset
 
 

@@ -151,11 +151,13 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
     if not names:
         fault = next((f"; {each.file}: {each.message}" for each in findings if each.severity == "error"), "")
         raise InputError(f"{source}: not one object can be used in its XML files; expected a name and a bndbox{fault}")
+    read_splits: dict[str, list[Sample]] = {}
     for split in wanted:
         samples = [sample for each in parsed[split] if (sample := _sample(each, names, findings)) is not None]
         if not samples:
             findings.append(found("split.empty", source, f"{split} has no usable picture"))
-        dataset.splits[split] = samples
+        read_splits[split] = samples
+    dataset.splits = read_splits
     return dataset
 
 
