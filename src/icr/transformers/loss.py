@@ -115,9 +115,11 @@ class LossFunction:
             has_parent=has,
             generator=self.generator,
         )
+        if part not in self.parts:
+            terms = terms._replace(loss=terms.base)
         if part == "main":
             self._keep(terms, has)
-        return terms.loss if part in self.parts else terms.base
+        return terms.loss
 
     def share_of_rank(self, labels: Labels) -> float:
         """By how much the normaliser of this rank must be scaled to be the mean of all ranks; 1 unless asked for."""
