@@ -172,16 +172,10 @@ def _fitted(picture: Picture, place: _Placement, told: Description) -> npt.NDArr
 
 
 def _scaled(picture: Picture, size: tuple[int, int], smooth: bool = False) -> Picture:
-    """(height, width, 3) -> (3, *size), bilinear, as OpenCV scales (`smooth`: as Pillow does)."""
+    """(height, width, 3) -> (3, *size), bilinear, as OpenCV scales; `smooth`: with an antialiasing filter."""
     if picture.shape[:2] == size:
         return np.ascontiguousarray(picture.transpose(2, 0, 1))
-    if smooth:
-        from PIL import Image
-
-        scaled = Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BILINEAR)
-        planes: Picture = np.asarray(scaled).transpose(2, 0, 1)
-        return planes
-    floats = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float()
-    resized = torch.nn.functional.interpolate(floats, size, mode="bilinear", align_corners=False)[0]
-    rounded: Picture = resized.round().clamp(0, 255).to(torch.uint8).numpy()
+    planes = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float()
+    resized = torch.nn.functional.interpolate(planes, size, mode="bilinear", align_corners=False, antialias=smooth)
+    rounded: Picture = resized[0].round().clamp(0, 255).to(torch.uint8).numpy()
     return rounded
