@@ -61,8 +61,6 @@ DETECTORS |= {
         ("dfine-s", None),
     )
 }
-
-
 DETECTORS |= {
     name: Detector(name, "ultralytics", "AGPL-3.0", row)
     for name, row in (
@@ -71,6 +69,15 @@ DETECTORS |= {
         ("yolov9-m", "YOLOv9-M"),
         ("yolov9", "YOLOv9"),
         ("yolov9-c", None),
+    )
+}
+DETECTORS |= {
+    name: Detector(name, "ultralytics", "AGPL-3.0", row, base)
+    for name, row, base in (
+        ("uav-detr-r18", "UAV-DETR R18", "inner-siou"),
+        ("uav-detr-r50", "UAV-DETR R50", "inner-siou"),
+        ("rtdetr-l", None, "giou"),
+        ("rtdetr-resnet50", None, "giou"),
     )
 }
 
@@ -124,6 +131,22 @@ def engine(name: str) -> ModuleType:
             + (" (Ultralytics is AGPL-3.0)" if name == "ultralytics" else "")
         )
     return importlib.import_module(f"icr.{name}.engine")
+
+
+def own_base(detector: Detector) -> str:
+    """The base loss of a detector itself; of a file of Ultralytics, that of the head that its model ends in.
+
+    Raises:
+        InputError: the file cannot be used, or its engine is not installed.
+
+    Example:
+        >>> own_base(find("uav-detr-r18"))
+        'inner-siou'
+    """
+    if Path(detector.name).suffix in {".pt", ".yaml", ".yml"} and detector.name not in DETECTORS:
+        base: str = engine(detector.engine).own_base(detector.name)
+        return base
+    return detector.base
 
 
 def first_device() -> str:

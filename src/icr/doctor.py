@@ -73,7 +73,7 @@ def examine(
     Raises:
         InputError: the data, the relation or the model cannot be used, or the data holds no pair.
     """
-    from icr.detectors import check_device, engine, find
+    from icr.detectors import check_device, engine, find, own_base
 
     check_device(device)
     faults = [fault for module in _HINTS if (fault := _fault(module))]
@@ -96,7 +96,7 @@ def examine(
             data_yaml,
             relations,
             model=model,
-            base=base or detector.base,
+            base=base or own_base(detector),
             form=form,
             imgsz=imgsz,
             batch=batch,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from icr import runs
-from icr.detectors import check_device, engine, find, load
+from icr.detectors import check_device, engine, find, load, own_base
 from icr.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -132,9 +134,12 @@ def train(
     """
     from icr.data.formats import read
 
+    first = os.environ.get("RANK", "0") == "0"
+    say = say if first else _silent
     detector = find(model)
-    check_settings(weight=weight, own=detector.base, **settings)
-    settings["base"] = settings.get("base") or detector.base
+    own = own_base(detector)
+    check_settings(weight=weight, own=own, **settings)
+    settings["base"] = settings.get("base") or own
     icr = settings.get("icr", True)
     dataset = read(data)
     _require_pictures(dataset)
@@ -143,6 +148,8 @@ def train(
     asked = TrainSettings(
         model=model, data_yaml=out / "data.yaml", relations=relations, out=out, resume=resume, **settings
     )
+    if not first:
+        _follow(asked, detector.engine)
     record = _open_run(asked, dataset, data, say)
     if not record.get("trained"):
         try:
@@ -257,6 +264,22 @@ def _relations(
             f"ICR loss could not act; is the relation the right way round? icr data relations {dataset.source} tells"
         )
     return relations
+
+
+def _silent(text: str) -> None:
+    """What the processes beside the first say."""
+
+
+def _follow(settings: TrainSettings, name: str) -> NoReturn:
+    """Train beside the first of the processes that `torchrun` started, which alone prepares, writes and evaluates.
+
+    Raises:
+        SystemExit: the training is over.
+    """
+    while not settings.data_yaml.is_file():
+        time.sleep(0.1)  # should the first refuse the run, torchrun ends this process
+    engine(name).train(settings)
+    raise SystemExit(0)
 
 
 def _open_run(settings: TrainSettings, dataset: Dataset, data: Path, say: Callable[[str], None]) -> dict[str, Any]:

@@ -208,7 +208,7 @@ def test_a_name_takes_the_weights_at_hand_and_says_so(
 
 
 @pytest.mark.parametrize(
-    "name", ["yolov8n", "yolov9t", "yolov9e", "yolov10n", "yolo11x", "yolo12n", "yolo26n", "yolov8s-p2"]
+    "name", ["yolov8n", "yolov9t", "yolov9e", "yolov10n", "yolo11x", "yolo12n", "yolo26n", "yolov8s-p2", "rtdetr-l"]
 )
 def test_names_of_ultralytics_are_known(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -222,7 +222,6 @@ def test_names_of_ultralytics_are_known(name: str, tmp_path: Path, monkeypatch: 
         ("yolo11n-pose.yaml", "ends in Pose"),
         ("yolo11n-obb", "ends in OBB"),
         ("yolo11n-cls", "ends in Classify"),
-        ("rtdetr-l", "ends in RTDETRDecoder"),
         ("yolo99n", "no such model"),
         ("missing.pt", "no such"),
     ],

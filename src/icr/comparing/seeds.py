@@ -126,19 +126,20 @@ def compare_seeds(
             settings.
     """
     from icr.data.formats import read
-    from icr.detectors import find
+    from icr.detectors import find, own_base
     from icr.relations import choose, resolve
 
     detector = find(model)
-    training.check_settings(weight=weight, own=detector.base, **settings)
-    settings["base"] = settings.get("base") or detector.base
+    own = own_base(detector)
+    training.check_settings(weight=weight, own=own, **settings)
+    settings["base"] = settings.get("base") or own
     dataset = read(data)
     chosen = choose(relation, dataset)
     resolve(chosen.relations, dataset.names)
     if chosen.said:
         say(chosen.said)
     asked = {"model": model, "relation": tuple(relation), "weight": weight, **settings}
-    planned = cells(seeds, out, settings["base"], detector.base)
+    planned = cells(seeds, out, settings["base"], own)
     for cell in planned:
         _refuse_other_settings(cell, asked, chosen.relations, runs.fingerprint(dataset))
     failures = _run(planned, data, asked, train or training.train, say)

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -32,7 +32,7 @@ from icr.relations import Relation
 from icr.ultralytics import architectures, state
 from icr.ultralytics.prediction import UltralyticsPredictor, load
 from icr.ultralytics.training import DetectionTrainer, trainer
-from icr.ultralytics.weights import checkpoint_of, start
+from icr.ultralytics.weights import checkpoint_of, head_of, start
 
 if TYPE_CHECKING:
     from icr.training import TrainSettings
@@ -45,9 +45,6 @@ _OURS = {
     "data": "the DATA argument",
     **dict.fromkeys(("task", "mode"), "the command"),
 }
-
-_SETTINGS = {"enlarge_tiny": bool}
-"""Settings of ours that go with ``--set`` as Ultralytics' own do, and that Ultralytics must not see."""
 
 _CHOICES = {
     "optimizer": ("SGD", "MuSGD", "Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSprop", "auto"),
@@ -64,7 +61,8 @@ def train(settings: TrainSettings) -> None:
     Raises:
         InputError: the model or an override cannot be used, or the training data holds no pair.
     """
-    check_overrides(settings.overrides)
+    kind = _kind(settings.model)
+    check_overrides(settings.overrides, kind.keys)
     if "," in settings.device and find_spec("cloudpickle") is None:
         raise InputError(
             f"--device {settings.device}: training on several GPUs needs cloudpickle; pip install cloudpickle"
@@ -75,7 +73,7 @@ def train(settings: TrainSettings) -> None:
     if settings.resume and architecture is not None and _over(settings, kept):
         return
     if settings.resume and architecture is not None and kept.is_file():
-        asked: dict[str, Any] = {**_arguments(settings), "model": architecture.name, "resume": str(kept)}
+        asked: dict[str, Any] = {**_arguments(settings, kind), "model": architecture.name, "resume": str(kept)}
         begin = None
     elif settings.resume and last.is_file():
         checkpoint = checkpoint_of(last)
@@ -88,16 +86,16 @@ def train(settings: TrainSettings) -> None:
             LOGGER.info(f"icr: {last} is not there yet; starting from the beginning")
         begin = start(settings.model, settings.overrides.get("pretrained", True))
         LOGGER.info(f"icr: {settings.model}: {begin.said}")
-        asked = {**_arguments(settings), "model": begin.model}
+        asked = {**_arguments(settings, kind), "model": begin.model}
     with _without_downloads(), _without_glyph_warnings():
-        run = _class(settings)(overrides={**asked, "data": str(settings.data_yaml.resolve())})
+        run = _class(settings, kind)(overrides={**asked, "data": str(settings.data_yaml.resolve())})
         if begin is not None and begin.weights is not None:
             run.model = run.get_model(cfg=begin.plan, weights=begin.weights)
         run.train()
     shutil.rmtree(_cache(settings), ignore_errors=True)
 
 
-def _class(settings: TrainSettings) -> type[DetectionTrainer]:
+def _class(settings: TrainSettings, kind: type[DetectionTrainer]) -> type[DetectionTrainer]:
     return trainer(
         base=settings.base,
         form=settings.form,
@@ -105,7 +103,7 @@ def _class(settings: TrainSettings) -> type[DetectionTrainer]:
         enabled=settings.icr,
         label_cache=_cache(settings),
         enlarge_tiny=settings.overrides.get("enlarge_tiny"),
-        of=_kind(settings.model),
+        of=kind.settled(settings.overrides),
     )
 
 
@@ -113,10 +111,27 @@ def _kind(model: str) -> type[DetectionTrainer]:
     """The trainer class of a detector."""
     architecture = architectures.of(model)
     if architecture is None:
-        return DetectionTrainer
+        if head_of(model) != "RTDETRDecoder":
+            return DetectionTrainer
+        from icr.ultralytics.detr.trainer import DETRTrainer
+
+        return DETRTrainer
+    if architecture.trainer == "detr":
+        from icr.ultralytics.detr.trainer import DETRArchitectureTrainer
+
+        return DETRArchitectureTrainer
     from icr.ultralytics.architecture_trainer import ArchitectureTrainer
 
     return ArchitectureTrainer
+
+
+def own_base(model: str) -> str:
+    """The base loss that a detector is trained with by itself.
+
+    Raises:
+        InputError: there is no such model, or its file cannot be used.
+    """
+    return str(_kind(model).icr.base)
 
 
 def _cache(settings: TrainSettings) -> Path:
@@ -124,11 +139,12 @@ def _cache(settings: TrainSettings) -> Path:
     return settings.out.resolve() / "cache"
 
 
-def _arguments(settings: TrainSettings) -> dict[str, Any]:
+def _arguments(settings: TrainSettings, kind: type[DetectionTrainer]) -> dict[str, Any]:
     out = settings.out.resolve()
     return {
         "deterministic": True,
-        **_of_ultralytics(settings.overrides),
+        **kind.arguments(settings.batch),
+        **_of_ultralytics(settings.overrides, kind.keys),
         "pretrained": bool(settings.overrides.get("pretrained", True)),
         "imgsz": settings.imgsz,
         "epochs": settings.epochs,
@@ -142,8 +158,12 @@ def _arguments(settings: TrainSettings) -> dict[str, Any]:
     }
 
 
-def check_overrides(overrides: dict[str, Any]) -> None:
+def check_overrides(overrides: dict[str, Any], own: Sequence[str] = ("enlarge_tiny",)) -> None:
     """Refuse settings that Ultralytics does not know, or that have a place of their own in the command.
+
+    Args:
+        overrides: as `--set` gives them.
+        own: settings of ours that this kind of detector has, and that Ultralytics must not see.
 
     Raises:
         InputError: one line that names the key, and the nearest one.
@@ -157,13 +177,13 @@ def check_overrides(overrides: dict[str, Any]) -> None:
     for key in overrides:
         if key in _OURS:
             raise InputError(f"--set {key}: this is set by {_OURS[key]}")
-        if key in _SETTINGS and not isinstance(overrides[key], _SETTINGS[key]):
+        if key == "enlarge_tiny" and not isinstance(overrides[key], bool):
             raise InputError(f"--set {key}={overrides[key]}: expected true or false")
-        if key not in DEFAULT_CFG_DICT and key not in _SETTINGS:
-            known = (*DEFAULT_CFG_DICT, *_SETTINGS)
+        if key not in DEFAULT_CFG_DICT and key not in own:
+            known = (*DEFAULT_CFG_DICT, *own)
             raise InputError(f"--set {key}: Ultralytics has no such setting{nearest(key, known)}")
     try:
-        get_cfg(overrides=_of_ultralytics(overrides))
+        get_cfg(overrides=_of_ultralytics(overrides, own))
     except (TypeError, ValueError, SyntaxError) as error:
         raise InputError(f"--set {' '.join(f'{k}={v}' for k, v in overrides.items())}: {error}") from None
     for key, known in _CHOICES.items():
@@ -173,8 +193,8 @@ def check_overrides(overrides: dict[str, Any]) -> None:
             raise InputError(f"--set {key}={value}: expected one of {', '.join(known)}{nearest(value, known)}")
 
 
-def _of_ultralytics(overrides: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in overrides.items() if key not in _SETTINGS}
+def _of_ultralytics(overrides: dict[str, Any], own: Sequence[str]) -> dict[str, Any]:
+    return {key: value for key, value in overrides.items() if key not in own}
 
 
 def _over(settings: TrainSettings, kept: Path) -> bool:
@@ -240,7 +260,7 @@ class Probe:
     Attributes:
         pictures: size of the batch.
         pairs: children with a parent in the batch.
-        containment, factor: means over the anchors assigned to them.
+        containment, factor: means over the anchors assigned to them, or over the queries matched to them.
         loss, box_loss: with ICR; summed over the batch and gains applied, as Ultralytics optimises and logs them.
         loss_without, box_loss_without: by Ultralytics' own loss.
         gradient_changed: relative size of the difference that ICR makes to the gradient of the weights.
@@ -305,11 +325,12 @@ def probe_step(
         other = plain.get_model(cfg=begin.plan, verbose=False).to(run.device)
         other.load_state_dict(run.model.state_dict())
         other.args = run.args
-        if begin.weights is None:
+        if begin.weights is None and hasattr(other.model[-1], "reg_max"):
             _warm_up(other, collated)
             run.model.load_state_dict(other.state_dict())
-        loss, items, gradient = _step(run.model, collated)
-        loss_without, items_without, gradient_without = _step(other, collated)
+        loss, items, gradient = _step(run.model, collated, seed)
+        loss_without, items_without, gradient_without = _step(other, collated, seed)
+    box = next(name for name in ("box_loss", "giou_loss") if name in items)
     return Probe(
         pictures=len(most),
         pairs=int(items["icr_pairs"]),
@@ -317,8 +338,8 @@ def probe_step(
         factor=float(items["icr_factor"]),
         loss=loss,
         loss_without=loss_without,
-        box_loss=float(items["box_loss"]),
-        box_loss_without=float(items_without["box_loss"]),
+        box_loss=float(items[box]),
+        box_loss_without=float(items_without[box]),
         gradient_changed=float((gradient - gradient_without).norm() / gradient_without.norm().clamp(min=1e-12)),
     )
 
@@ -339,8 +360,9 @@ def _warm_up(model: Any, batch: dict[str, Any]) -> None:
         optimizer.step()
 
 
-def _step(model: Any, batch: dict[str, Any]) -> tuple[float, dict[str, torch.Tensor], torch.Tensor]:
+def _step(model: Any, batch: dict[str, Any], seed: int) -> tuple[float, dict[str, torch.Tensor], torch.Tensor]:
     """Forward, loss, backward and one step of SGD; returns the loss, its items and the gradient in one row."""
+    torch.manual_seed(seed)  # the noise that a decoder learns to mend is drawn in the step
     model.train()
     parameters = [each for each in model.parameters() if each.requires_grad]
     optimizer = torch.optim.SGD(parameters, lr=0.01)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from ultralytics.data.augment import LetterBox
+from ultralytics.nn.modules.head import RTDETRDecoder
 from ultralytics.utils.nms import non_max_suppression
 from ultralytics.utils.ops import scale_boxes
 from ultralytics.utils.patches import imread
@@ -121,4 +122,9 @@ def load(weights: Path, device: str = "cpu", trust: bool = False) -> Ultralytics
     Raises:
         InputError: no such file, no checkpoint, foreign code in it, or a model for another task.
     """
-    return UltralyticsPredictor(read(weights, trust), device)
+    model = read(weights, trust)
+    if isinstance(model.model[-1], RTDETRDecoder):
+        from icr.ultralytics.detr.prediction import DETRPredictor
+
+        return DETRPredictor(model, device)
+    return UltralyticsPredictor(model, device)

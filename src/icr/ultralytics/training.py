@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -40,6 +40,7 @@ class DetectionTrainer(StockTrainer):
     icr: ClassVar[LossSettings] = LossSettings()
     heads: ClassVar[tuple[type, ...]] = HEADS
     dataset_class: ClassVar[type[PairedDataset]] = PairedDataset
+    keys: ClassVar[tuple[str, ...]] = ("enlarge_tiny",)
     enlarge_tiny: ClassVar[bool | None] = None
     last: Path
     best: Path
@@ -136,10 +137,22 @@ class DetectionTrainer(StockTrainer):
         """Load or build the model; a resumed run must go on with the loss that it was started with."""
         checkpoint = super().setup_model()
         if self.resume and checkpoint is not None:
-            kept = checkpoint.get("ema")
-            before = {"box": getattr(kept, "icr_record", None), "enlarge_tiny": getattr(kept, "enlarge_tiny", True)}
-            self.require_same_loss(before)
+            self.require_same_loss(self.kept_record(checkpoint.get("ema")))
         return checkpoint
+
+    def kept_record(self, kept: Any) -> dict[str, Any]:
+        """What `loss_record` was in the training that left this average of its weights."""
+        return {"box": getattr(kept, "icr_record", None), "enlarge_tiny": getattr(kept, "enlarge_tiny", True)}
+
+    @classmethod
+    def arguments(cls, batch: int) -> dict[str, Any]:
+        """Settings of Ultralytics that are other ones for this kind of detector, unless the user says otherwise."""
+        return {}
+
+    @classmethod
+    def settled(cls, overrides: Mapping[str, Any]) -> type[DetectionTrainer]:
+        """The trainer with those of the given settings that are named in `keys` and that `trainer` does not take."""
+        return cls
 
     def require_same_loss(self, before: dict[str, Any]) -> None:
         """Refuse to go on with a training whose loss was another.

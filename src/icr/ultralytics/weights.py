@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ultralytics.nn.modules.head import RTDETRDecoder
 from ultralytics.nn.tasks import DetectionModel, torch_safe_load, yaml_model_load
 from ultralytics.utils import SETTINGS
 
@@ -16,6 +17,7 @@ from icr.ultralytics import architectures
 from icr.ultralytics.training import HEADS
 
 _PLANS = {".yaml", ".yml"}
+_HEADS = (*HEADS, RTDETRDecoder)
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,26 @@ def _plan(path: Path) -> str:
         raise InputError(f"--model {path}: Ultralytics knows no such model, and there is no such file") from None
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise InputError(f"{plan} is no model plan of Ultralytics: {type(error).__name__} {error}") from None
-    if last not in {head.__name__ for head in HEADS}:
-        raise InputError(f"{plan} ends in {last}; icr trains plain box detectors, which end in Detect")
+    if last not in {head.__name__ for head in _HEADS}:
+        raise InputError(f"{plan} ends in {last}; icr trains plain box detectors, which end in Detect or RTDETRDecoder")
     return plan
+
+
+def head_of(model: str) -> str:
+    """The name of the class that the model ends in that ``--model`` names.
+
+    Raises:
+        InputError: as in `start`.
+
+    Example:
+        >>> head_of("yolo11n"), head_of("rtdetr-l")
+        ('Detect', 'RTDETRDecoder')
+    """
+    path = Path(model)
+    if path.suffix == ".pt":
+        given = path if path.is_file() or path.parent != Path() else _at_hand(path.stem)
+        return type(read(given or path).model[-1]).__name__
+    return str(yaml_model_load(_plan(path))["head"][-1][2])
 
 
 def _at_hand(stem: str, suffix: str = ".pt") -> Path | None:
@@ -129,10 +148,11 @@ def read(file: Path, trust: bool = False) -> DetectionModel:
         return stored
     checkpoint = checkpoint_of(file, trust)
     model: Any = checkpoint.get("ema") or checkpoint.get("model")
-    if not isinstance(model, DetectionModel) or type(model.model[-1]) not in HEADS:
+    if not isinstance(model, DetectionModel) or type(model.model[-1]) not in _HEADS:
         head = type(model.model[-1]).__name__ if hasattr(model, "model") else type(model).__name__
         raise InputError(
-            f"{file} holds a model that ends in {head}; expected a plain box detector, which ends in Detect"
+            f"{file} holds a model that ends in {head}; expected a plain box detector, which ends in Detect or "
+            "RTDETRDecoder"
         )
     model.args = dict(checkpoint.get("train_args") or {})
     return model.float()

@@ -10,7 +10,7 @@ from torch import Tensor
 from ultralytics.models.utils.loss import RTDETRDetectionLoss
 from ultralytics.utils.ops import xywh2xyxy
 
-from icr.losses import Terms, box_loss, icr_terms
+from icr.losses import Terms, box_loss
 from icr.relations import match_parents
 from icr.ultralytics.dataset import PARENT
 from icr.ultralytics.detr.settings import DetrSettings
@@ -38,10 +38,10 @@ class DETRCriterion(RTDETRDetectionLoss):
         items: `icr_pairs`, `icr_containment`, `icr_factor` of the last decoder layer; empty without ICR.
     """
 
-    def __init__(self, nc: int, own: str, box: BoxLoss | None, settings: DetrSettings, seed: int = 0) -> None:
-        super().__init__(nc=nc, use_vfl=True, gamma=settings.vfl_gamma, alpha=settings.vfl_alpha)
+    def __init__(self, nc: int, own: str, box: BoxLoss | None, settings: DetrSettings) -> None:
+        gains = {"class": 1.0, "bbox": 5.0, "giou": settings.giou_gain}
+        super().__init__(nc, gains, use_vfl=True, gamma=settings.vfl_gamma, alpha=settings.vfl_alpha)
         self.own, self.box, self.terms = own, box, settings.icr_terms
-        self.generator = torch.Generator().manual_seed(seed)
         self.weights = torch.zeros(nc)
         for relation in () if box is None else box.relations:
             self.weights[relation.child] = relation.weight
@@ -60,7 +60,7 @@ class DETRCriterion(RTDETRDetectionLoss):
         stated = batch.get(PARENT)
         parents = self._by_geometry(batch, boxes) if stated is None else stated.to(image.device)
         self.has_parent = parents >= 0
-        self.parents = boxes[parents.clamp(min=0)] if len(boxes) else boxes
+        self.parents = self.box.held_to(boxes, boxes[parents.clamp(min=0)])
         self.previous = {name: each.to(image.device) for name, each in self.previous.items()}
         self.items = {"icr_pairs": self.has_parent.sum().float(), **self.previous}
 
@@ -119,16 +119,7 @@ class DETRCriterion(RTDETRDetectionLoss):
         base = self.own if self.box is None else self.box.base
         if self.box is None or term not in self.terms:
             return stock if base == STOCK else box_loss(pred, target, base=base).sum() * share
-        terms = icr_terms(
-            pred,
-            target,
-            self.parents[rows],
-            base=base,
-            weight=self.weights[classes],
-            form=self.box.form,
-            has_parent=self.has_parent[rows],
-            generator=self.generator,
-        )
+        terms = self.box.terms(pred, target, self.parents[rows], self.weights[classes], self.has_parent[rows])
         if term == "main":
             self._report(terms, self.has_parent[rows])
         return stock + (terms.loss - terms.base).sum() * share if base == STOCK else terms.loss.sum() * share

@@ -31,8 +31,7 @@ class RelatedDETR(RTDETRDetectionModel):
 
     def init_criterion(self) -> DETRCriterion:
         """Make the criterion."""
-        seed = getattr(getattr(self, "args", None), "seed", 0)
-        return DETRCriterion(self.nc, self.own_base, self.icr, self.settings, seed)
+        return DETRCriterion(self.model[-1].nc, self.own_base, self.icr, self.settings)
 
     def loss(self, batch: dict[str, Any], preds: Any = None) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the loss as Ultralytics does, and report the pairs beside its items."""
@@ -52,12 +51,19 @@ def related(model: RTDETRDetectionModel, box: BoxLoss | None, settings: DetrSett
 
 
 @contextmanager
-def stock_form(model: RelatedDETR) -> Iterator[None]:
-    """Make the model Ultralytics' own while it is saved, so that its file loads where this package is not installed."""
+def stock_form(model: RelatedDETR, record: dict[str, Any]) -> Iterator[None]:
+    """Make the model Ultralytics' own while it is saved, so that its file loads where this package is not installed.
+
+    Args:
+        record: what its loss is made of, which stays in the file as `icr_record`.
+    """
+    if type(model) is not RelatedDETR:
+        yield
+        return
     box, settings = model.icr, model.settings
     model.__class__ = RTDETRDetectionModel
     del model.icr, model.settings
-    model.icr_record = None if box is None else box.record()
+    model.icr_record = record
     try:
         yield
     finally:

@@ -13,6 +13,8 @@ from icr.errors import InputError, nearest
 TERMS = ("main", "auxiliary", "encoder", "denoising")
 """Where the box loss is computed: last decoder layer, the layers before it, the encoder's queries, denoising groups."""
 
+_WARM_UP = 2000
+
 
 @dataclass(frozen=True)
 class DetrSettings:
@@ -22,15 +24,27 @@ class DetrSettings:
         icr_terms: the box losses that ICR acts in.
         vfl_alpha, vfl_gamma: of the class loss. RT-DETR's and UAV-DETR's authors have 0.75 and 2, Ultralytics for its
             RT-DETR 0.25 and 1.5.
+        giou_gain: weight of the IoU term, whatever its base; L1 has 5, the class loss 1.
         clip: greatest norm of the gradient; Ultralytics has 10.
-        warmup_iterations: steps over which the rate rises; it takes the place of `warmup_epochs`.
+        warmup_iterations: steps over which the rate rises; None: 2,000, or a tenth of a shorter run. It takes the
+            place of `warmup_epochs`.
     """
 
     icr_terms: tuple[str, ...] = TERMS
     vfl_alpha: float = 0.75
     vfl_gamma: float = 2.0
+    giou_gain: float = 2.0
     clip: float = 0.1
-    warmup_iterations: int = 2000
+    warmup_iterations: int | None = None
+
+    def warm_up(self, steps: int) -> int:
+        """The steps of warm-up in a run of so many steps.
+
+        Example:
+            >>> DetrSettings().warm_up(500), DetrSettings().warm_up(100_000)
+            (50, 2000)
+        """
+        return min(_WARM_UP, steps // 10) if self.warmup_iterations is None else self.warmup_iterations
 
 
 KEYS = tuple(each.name for each in fields(DetrSettings))

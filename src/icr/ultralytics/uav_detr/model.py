@@ -130,6 +130,22 @@ class UAVDETRModel(RelatedDETR):
         self.inplace, self.stride = True, torch.tensor([32.0])
         initialize_weights(self)
 
+    def load(self, weights: nn.Module, verbose: bool = True) -> None:
+        """Take over the weights of another model wherever name and shape agree.
+
+        Args:
+            weights: one of this class, of any classes; rows that stand for classes are taken where those are the same.
+        """
+        own, same = self.state_dict(), getattr(weights, "names", None) == self.names
+        taken = {
+            name: tensor
+            for name, tensor in weights.float().state_dict().items()
+            if name in own
+            and own[name].shape == tensor.shape
+            and (same or not any(part in name for part in ("score_head", "class_embed")))
+        }
+        self.load_state_dict(taken, strict=False)
+
 
 def build(name: str, nc: int) -> UAVDETRModel:
     """Build `uav-detr-r18` or `uav-detr-r50` for `nc` classes."""
