@@ -64,7 +64,7 @@ def test_weight_0_is_upstreams_loss_in_all_terms_and_gradients(kind: str) -> Non
     torch.testing.assert_close(after.loss, before.loss, rtol=1e-6, atol=1e-6)
     for name, each in model.named_parameters():
         if name in gradients:
-            torch.testing.assert_close(each.grad, gradients[name], rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(each.grad, gradients[name], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -121,6 +121,8 @@ def test_r50_freezes_its_stem_once_it_has_learnt(tmp_path: Path) -> None:
         ({"names": []}, "names is empty"),
         ({"num_querys": 5}, "did you mean 'num_queries'"),
         ({"backbone_config": {"depth": [1]}}, "did you mean 'depths'"),
+        ({"decoder_layers": 1}, "no decoder below 2 layers"),
+        ({"num_queries": "many"}, "refuses its settings: .*num_queries"),
         ({"pretrained": "nowhere"}, "no such folder"),
         ({"pretrained": Path("nowhere")}, "no such folder"),
     ],

@@ -196,7 +196,7 @@ def loss_function(
 
     Example:
         >>> from icr.transformers import build
-        >>> model = build("rtdetrv2-r18", ["plate", "vehicle"], num_queries=10, decoder_layers=1)
+        >>> model = build("rtdetrv2-r18", ["plate", "vehicle"], num_queries=10)
         >>> model.loss_function = loss_function(model, "plate:vehicle")
         >>> picture = torch.zeros(1, 3, 64, 64)
         >>> boxes = torch.tensor([[0.5, 0.5, 0.1, 0.05], [0.5, 0.5, 0.6, 0.4]])

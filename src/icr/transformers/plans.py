@@ -121,6 +121,7 @@ def configuration(name: str, names: Sequence[str], imgsz: int, overrides: Mappin
         InputError: the configuration has no such setting.
     """
     import transformers
+    from huggingface_hub.errors import StrictDataclassError
 
     plan = PLANS[name]
     make = getattr(transformers, f"{plan.kind}Config")
@@ -128,6 +129,8 @@ def configuration(name: str, names: Sequence[str], imgsz: int, overrides: Mappin
     for_backbone = overrides.get("backbone_config", {})
     _refuse_unknown(overrides, make)
     _refuse_unknown(for_backbone, make_backbone)
+    if overrides.get("decoder_layers", 2) < 2:
+        raise InputError(f"decoder_layers {overrides['decoder_layers']}: Transformers builds no decoder below 2 layers")
     settings = {
         "initializer_bias_prior_prob": PRIOR,
         "id2label": dict(enumerate(names)),
@@ -135,9 +138,13 @@ def configuration(name: str, names: Sequence[str], imgsz: int, overrides: Mappin
         "imgsz": imgsz,
         **plan.settings,
         **overrides,
-        "backbone_config": make_backbone(**{**plan.backbone, **for_backbone}),
     }
-    return getattr(transformers, f"{plan.kind}ForObjectDetection"), make(**settings)
+    try:
+        settings["backbone_config"] = make_backbone(**{**plan.backbone, **for_backbone})
+        config = make(**settings)
+    except (StrictDataclassError, TypeError, ValueError) as error:
+        raise InputError(f"{make.__name__} refuses its settings: {' '.join(str(error).split())}") from None
+    return getattr(transformers, f"{plan.kind}ForObjectDetection"), config
 
 
 def _refuse_unknown(overrides: Mapping[str, Any], make: type) -> None:
