@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 from ultralytics.nn.modules import AConv, ADown, Conv, RepConv
-from ultralytics.nn.tasks import DetectionModel, yaml_model_load
+from ultralytics.nn.tasks import BaseModel, DetectionModel, yaml_model_load
 from ultralytics.utils.torch_utils import initialize_weights
 
 from icr.ultralytics.loss import settle_assigners
@@ -146,6 +146,18 @@ class YOLOv9(DetectionModel):
             )
             taken = {name: tensor for name, tensor in taken.items() if not name.startswith(heads)}
         self.load_state_dict(taken, strict=False)
+
+    def fuse(self, verbose: bool = True, imgsz: int = 640) -> YOLOv9:
+        """Fold batch norms and merge branches, in the auxiliary branch too where it is still there.
+
+        The paper's counts are of such a network, which never runs: what runs is stripped before it is fused.
+        """
+        super().fuse(verbose=verbose, imgsz=imgsz)
+        if getattr(self, "aux", None) is not None:
+            beside = BaseModel()
+            beside.model = nn.ModuleList([self.aux, self.aux_head])
+            beside.fuse(verbose=False)
+        return self
 
     def strip(self) -> YOLOv9:
         """Drop the auxiliary branch; what the model predicts stays the same."""
