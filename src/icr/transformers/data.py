@@ -45,7 +45,7 @@ class PairedPictures(Dataset[Item]):
         strong_until: the number of epochs after which only the mirror is left.
 
     Attributes:
-        epoch: the epoch to draw for, from 0; set it before iterating.
+        epoch: the epoch that `Shuffled` draws for, from 0; set it before iterating.
         parents: for each picture, row of each box's parent, -1 for none.
     """
 
@@ -72,18 +72,23 @@ class PairedPictures(Dataset[Item]):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> Item:
+    def __getitem__(self, drawn: int | tuple[int, int]) -> Item:
+        """A picture by its number, in this epoch or in another: `(epoch, number)`."""
+        epoch, index = (self.epoch, drawn) if isinstance(drawn, int) else drawn
         sample = self.samples[index]
-        strong = self.epoch < self.strong_until
-        key = (self.seed, self.epoch, index)
+        strong = epoch < self.strong_until
+        key = (self.seed, epoch, index)
         picture = read_picture(sample.image, (sample.width, sample.height))
         chain = self._strong if strong else self._calm
         done = augment(picture, sample.boxes, sample.labels, self.parents[index], chain, _chance(key))
         return Item(done, key, strong)
 
 
-class Shuffled(Sampler[int]):
-    """A new order for each epoch of the data, the same in all processes and after an interruption."""
+class Shuffled(Sampler[tuple[int, int]]):
+    """A new order for each epoch of the data, the same in all processes and after an interruption.
+
+    It gives `(epoch, number)`, for the processes that load pictures know of the epoch by nothing else.
+    """
 
     def __init__(self, data: PairedPictures) -> None:
         self.data = data
@@ -91,9 +96,10 @@ class Shuffled(Sampler[int]):
     def __len__(self) -> int:
         return len(self.data)
 
-    def __iter__(self) -> Iterator[int]:
-        chance = np.random.default_rng([self.data.seed, self.data.epoch])
-        yield from chance.permutation(len(self.data)).tolist()
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        epoch = self.data.epoch
+        order = np.random.default_rng([self.data.seed, epoch]).permutation(len(self.data))
+        yield from ((epoch, index) for index in order.tolist())
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ class DetectionTrainer(Trainer):
             collate_fn=self.data_collator,
             num_workers=self.args.dataloader_num_workers,
             pin_memory=self.args.dataloader_pin_memory,
+            persistent_workers=self.args.dataloader_num_workers > 0,
         )
         prepared: DataLoader[Any] = self.accelerator.prepare(loader)
         return prepared

@@ -126,7 +126,11 @@ def start(model: str, names: Sequence[str], imgsz: int, settings: EngineSettings
         return loaded
     try:
         network = build(model, names, imgsz=imgsz, pretrained=given, say=say, **own)
-    except TypeError as error:
-        raise InputError(f"--set config={settings.config}: {error}") from None
+    except InputError:
+        raise
+    except (TypeError, ValueError, RuntimeError) as error:
+        if not settings.config:
+            raise
+        raise InputError(f"--set config={settings.config}: Transformers cannot build that ({error})") from None
     say(f"{model}: starting from {given or 'scratch (no weights are named; --set pretrained=FOLDER takes some)'}")
     return Loaded(network, model, imgsz)
