@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from icr import runs
+from icr import distributed, presets, runs
 from icr.detectors import check_device, engine, find, load, own_base
 from icr.errors import InputError, nearest
 
@@ -41,6 +41,8 @@ class TrainSettings:
         pseudo_parent: hold children to a box of their parent's size at a random place instead of the parent.
         box_gain: times the engine's own weight of its IoU term, for every box.
         arm: what a benchmark calls this way of training; recorded, and nothing else.
+        preset: what the settings were completed from, see `icr.presets`; recorded, and nothing else.
+        trust: let a `.pt` to start from be unpickled that the restricted loader refuses; it may run any code.
     """
 
     model: str
@@ -62,6 +64,8 @@ class TrainSettings:
     pseudo_parent: bool = False
     box_gain: float = 1.0
     arm: str = ""
+    preset: str | None = None
+    trust: bool = False
 
     def record(self) -> dict[str, Any]:
         """The settings that make a run what it is, as `run.json` holds them."""
@@ -88,6 +92,7 @@ class TrainSettings:
             "pseudo_parent": self.pseudo_parent,
             "box_gain": self.box_gain,
             "arm": self.arm,
+            "preset": self.preset,
         }
 
 
@@ -137,6 +142,8 @@ def train(
     first = os.environ.get("RANK", "0") == "0"
     say = say if first else _silent
     detector = find(model)
+    if settings.get("preset") is not None:
+        settings = presets.applied(settings["preset"], detector, settings, say)
     own = own_base(detector)
     check_settings(weight=weight, own=own, **settings)
     settings["base"] = settings.get("base") or own
@@ -198,6 +205,7 @@ def check_settings(**settings: Any) -> None:
             f"--imgsz {settings['imgsz']}: expected a multiple of 32, the coarsest stride, such as 320 or 640"
         )
     check_device(settings.get("device", "cpu"))
+    distributed.check(settings.get("device", "cpu"))
     own = settings.get("own", "ciou")
     base = settings.get("base") or own
     registry.get(base)

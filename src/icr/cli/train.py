@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from icr.errors import InputError
+from icr.presets import NAMES as PRESETS
 
 
 def train(
@@ -26,9 +27,13 @@ def train(
         bool, typer.Option("--icr/--no-icr", help="Without it the engine's own loss is used, untouched.")
     ] = True,
     out: Annotated[Path | None, typer.Option(help="The run folder; new. Default: runs/DATA-MODEL-icr-seed0.")] = None,
-    imgsz: Annotated[int, typer.Option(help="Side of the square input, pixels.")] = 640,
-    epochs: Annotated[int, typer.Option(help="Passes over the training pictures.")] = 100,
-    batch: Annotated[int, typer.Option(help="Pictures a step.")] = 16,
+    preset: Annotated[
+        str | None,
+        typer.Option(help=f"Settings that go together: {', '.join(PRESETS)}. What is given by itself wins."),
+    ] = None,
+    imgsz: Annotated[int | None, typer.Option(help="Side of the square input, pixels; 640.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training pictures; 100.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Pictures a step; 16.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, 0 or 0,1; the first GPU if there is one.")] = None,
     seed: Annotated[int, typer.Option(help="Of the weights and of the order and augmentation of the data.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that load pictures.")] = 2,
@@ -36,16 +41,22 @@ def train(
         list[str] | None, typer.Option("--set", help="key=value, passed to the engine; may be repeated.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a killed run.")] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Let a .pt to start from be unpickled; it may run any code.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the metrics as one JSON object.")] = False,
 ) -> None:
     """Train a detector on DATA, evaluate it, and leave both in a run folder.
 
     Example: icr train plates/data.yaml --relation plate:vehicle --model yolo11n --epochs 100
+
+    Example: icr train plates/data.yaml --relation plate:vehicle --model yolov9-t --preset paper --device 0,1
     """
-    from icr import detectors, runs, training
+    from icr import detectors, distributed, runs, training
     from icr.cli.output import answer, answer_json, chatter_on_stderr, say
 
     with chatter_on_stderr():
+        given = {"preset": preset, "imgsz": imgsz, "epochs": epochs, "batch": batch}
         evaluation = training.train(
             data,
             model=model,
@@ -57,13 +68,12 @@ def train(
             base=base,
             form=form,
             icr=icr,
-            imgsz=imgsz,
-            epochs=epochs,
-            batch=batch,
-            device=device or detectors.first_device(),
+            device=device or distributed.device() or detectors.first_device(),
             seed=seed,
             workers=workers,
             overrides=read_overrides(set_ or []),
+            trust=trust,
+            **{key: value for key, value in given.items() if value is not None},
         )
     folder = out or training.default_out(data, model, icr, seed)
     if json:

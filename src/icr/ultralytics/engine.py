@@ -84,7 +84,7 @@ def train(settings: TrainSettings) -> None:
     else:
         if settings.resume:
             LOGGER.info(f"icr: {last} is not there yet; starting from the beginning")
-        begin = start(settings.model, settings.overrides.get("pretrained", True))
+        begin = start(settings.model, settings.overrides.get("pretrained", True), settings.trust)
         LOGGER.info(f"icr: {settings.model}: {begin.said}")
         asked = {**_arguments(settings, kind), "model": begin.model}
     with _without_downloads(), _without_glyph_warnings():

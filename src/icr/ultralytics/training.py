@@ -18,6 +18,7 @@ from icr.errors import InputError
 from icr.relations import Declared
 from icr.ultralytics.dataset import PairedDataset
 from icr.ultralytics.loss import related, stock_form
+from icr.ultralytics.processes import SeveralProcesses
 from icr.ultralytics.settings import BoxLoss, LossSettings, settle
 
 HEADS = (Detect, v10Detect)
@@ -26,7 +27,7 @@ HEADS = (Detect, v10Detect)
 _COLUMN = 11
 
 
-class DetectionTrainer(StockTrainer):
+class DetectionTrainer(SeveralProcesses, StockTrainer):
     """Ultralytics' trainer with the ICR loss: base `ciou`, form `product`, relations and λ of `data.yaml`.
 
     `trainer` makes one with other settings. They stand on the class, so that they reach the processes of a multi-GPU
