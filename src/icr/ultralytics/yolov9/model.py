@@ -153,7 +153,7 @@ class YOLOv9(DetectionModel):
         The paper's counts are of such a network, which never runs: what runs is stripped before it is fused.
         """
         super().fuse(verbose=verbose, imgsz=imgsz)
-        if getattr(self, "aux", None) is not None:
+        if self.aux is not None and self.aux_head is not None:
             beside = BaseModel()
             beside.model = nn.ModuleList([self.aux, self.aux_head])
             beside.fuse(verbose=False)
