@@ -63,7 +63,10 @@ def without_time(run: Path) -> list[dict[str, str]]:
     return [{key: value for key, value in row.items() if key != "time"} for row in table(run)]
 
 
-@pytest.mark.parametrize("control", [{}, {"form": "permuted"}], ids=["product", "permuted"])
+@pytest.mark.parametrize(
+    "control",
+    [pytest.param({}, id="product"), pytest.param({"form": "permuted"}, id="permuted", marks=pytest.mark.slow)],
+)
 def test_a_killed_and_resumed_run_ends_as_an_unbroken_one(asked, tmp_path, control):
     unbroken = asked("unbroken", epochs=3, **control)
     engine.train(unbroken)
@@ -93,6 +96,7 @@ def test_a_run_that_is_over_is_not_trained_again(asked):
     assert (asked("run").out / "results.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_its_first_epoch_starts_anew(asked, tmp_path):
     run = asked("run", epochs=1)
     killed(run, tmp_path, stop=1)

@@ -92,8 +92,8 @@ def probe_step(
         factor=float(terms["icr_factor"]),
         loss=loss,
         loss_without=loss_without,
-        box_loss=float(terms["loss_giou"]),
-        box_loss_without=float(terms_without["loss_giou"]),
+        box_loss=float(terms["loss_giou"].detach()),
+        box_loss_without=float(terms_without["loss_giou"].detach()),
         gradient_changed=float((gradient - gradient_without).norm() / gradient_without.norm().clamp(min=1e-12)),
     )
 
