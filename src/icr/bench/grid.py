@@ -247,7 +247,7 @@ def _source(value: Any, where: str, folder: Path) -> Source:
     if synth is not None:
         _known(_mapping(synth, f"{where} synth"), SYNTH_KEYS, f"{where} synth")
         for split in ("train", "val", "test"):
-            _whole(synth.get(split), 1, f"{where} synth: {split}")
+            _whole(synth.get(split, 1), 1, f"{where} synth: {split}")
     path = value.get("path")
     return Source(
         path=None if path is None else (folder / Path(str(path)).expanduser()).resolve(),

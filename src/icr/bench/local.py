@@ -26,7 +26,6 @@ class Executor(Protocol):
 
     Attributes:
         slots: how many at a time.
-        device: given to cells whose device the executor does not choose; for the check before anything starts.
     """
 
     slots: int

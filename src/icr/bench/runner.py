@@ -13,7 +13,7 @@ from icr.bench import arms, checking, generated, interruption, opening, store
 from icr.bench.grid import Cell, Grid
 from icr.bench.local import Executor, Inline, Processes
 from icr.bench.order import estimate, in_words, next_ready, ordered, time_left
-from icr.bench.worker import Job, Train, in_one_line
+from icr.bench.worker import TRAINING, Job, Train, in_one_line
 from icr.detectors import engine, find
 
 Say = Callable[[str], None]
@@ -58,7 +58,7 @@ def run(
     *,
     devices: Sequence[str] = ("cpu",),
     executor: Callable[[int], Executor] | None = None,
-    train: Train | None = None,
+    train: Train | str = TRAINING,
     hours: float | None = None,
     say: Say = print,
     progress: Progress = lambda done, total: None,
@@ -70,7 +70,7 @@ def run(
         folder: the store, new or made by the same grid.
         devices: of this machine; one cell at a time on each.
         executor: made with the lock's file descriptor, trains elsewhere than in processes on `devices`.
-        train: a training function of one's own, called in this process one cell after another.
+        train: another training function: `module:name`, or one to be called in this process, one cell after another.
         hours: no cell is begun that would not be finished by then.
         say: called with what a person should know.
         progress: called with the epochs done and the epochs of all cells.
@@ -88,12 +88,13 @@ def run(
         if executor is not None:
             place = executor(lock)
         else:
-            place = Processes(devices, (lock,)) if train is None else Inline(train, devices[0], say)
+            place = Processes(devices, (lock,)) if isinstance(train, str) else Inline(train, devices[0], say)
         cells = ordered(arms.trained(grid.cells()))
         seconds = {each.cell: each.seconds for each in stored}
         deadline = None if hours is None else began + 3600 * hours
         with _stopped(place):
-            return _Run(grid, folder, cells, seconds, place, deadline, say, progress).go()
+            named = train if isinstance(train, str) else TRAINING
+            return _Run(grid, folder, cells, seconds, place, deadline, named, say, progress).go()
 
 
 class _Run:
@@ -107,11 +108,12 @@ class _Run:
         seconds: dict[Cell, float],
         place: Executor,
         deadline: float | None,
+        train: str,
         say: Say,
         progress: Progress,
     ) -> None:
         self.grid, self.folder, self.place, self.deadline = grid, folder, place, deadline
-        self.say, self.progress, self.seconds = say, progress, seconds
+        self.train, self.say, self.progress, self.seconds = train, say, progress, seconds
         self.cells = list(cells)
         self.done = [cell for cell in cells if cell in seconds]
         self.waiting = [cell for cell in cells if cell not in seconds]
@@ -185,6 +187,7 @@ class _Run:
             resume=beginning.resume,
             interrupted=beginning.interrupted,
             before=beginning.before,
+            train=self.train,
         )
 
     def _ended(self, cell: Cell, error: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -19,6 +20,9 @@ from icr.bench.store import Interrupted, write_cell
 from icr.errors import InputError
 
 Train = Callable[..., object]
+
+TRAINING = "icr.training:train"
+"""The training function of a cell in another process, as `module:name`."""
 
 _WATCH = 0.5
 """Seconds between two looks at whether the process that started this one is still there."""
@@ -38,6 +42,7 @@ class Job:
         resume: go on in `folder`.
         interrupted: what `cell.json` will say of it.
         before: seconds that a continued run had taken already.
+        train: `module:name` of the training function; takes what `icr.training.train` takes.
     """
 
     cell: Cell
@@ -49,6 +54,7 @@ class Job:
     resume: bool = False
     interrupted: Interrupted = ""
     before: float = 0.0
+    train: str = TRAINING
 
     def record(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -73,7 +79,7 @@ def carry_out(job: Job, train: Train | None = None, say: Callable[[str], None] =
 
     Args:
         job: what to train.
-        train: None: `icr.training.train`.
+        train: None: the one that the job names.
         say: called with what a person should know.
 
     Returns:
@@ -104,14 +110,13 @@ def in_one_line(error: Exception) -> str:
 
 
 def _train(job: Job, train: Train | None, say: Callable[[str], None]) -> None:
-    from icr import training
     from icr.comparing.judging import predictions_of
     from icr.data.formats import read
 
     settings = dict(job.settings)
     if "factors" in settings:
         settings["factors"] = tuple(settings["factors"])  # a list since it went through JSON
-    (train or training.train)(
+    (train or _named(job.train))(
         job.data,
         relation=job.relation,
         out=job.folder,
@@ -124,6 +129,12 @@ def _train(job: Job, train: Train | None, say: Callable[[str], None]) -> None:
     dataset = read(job.data)
     split = "test" if dataset.splits.get("test") else "val"
     predictions_of(job.folder, dataset, split, device=job.device, say=say)
+
+
+def _named(name: str) -> Train:
+    module, _, function = name.partition(":")
+    found: Train = getattr(importlib.import_module(module), function)
+    return found
 
 
 def main(file: Path) -> int:
