@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from ultralytics.nn.modules import Conv
 
-from icr.ultralytics.uav_detr.frequency import FrequencyFocus, filtered
+from icr.ultralytics.uav_detr.frequency import FrequencyFocus
 
 
 class FrequencyEnhancement(nn.Module):
@@ -31,7 +31,8 @@ class FrequencyEnhancement(nn.Module):
     def forward(self, a: Tensor) -> Tensor:
         entered = functional.gelu(self.enter(a))
         described = self.describe(entered.mean((2, 3), keepdim=True))
-        found = filtered(described, entered).to(entered.dtype)
+        # |IFFT2(s · FFT2(o))| with one s for a whole map: the transform and its inverse cancel
+        found = (described * entered).abs()
         share = torch.sigmoid(self.excite(functional.relu(self.squeeze(described))))
         found = (self.point(found) + self.near(found) + self.far(found)) * share
         return self.leave(functional.silu(a + self.wide(entered) + self.scale(entered) + self.focus(found)))
