@@ -53,8 +53,8 @@ def headline(analysis: Analysis) -> str:
         return f"Nothing can be said yet: of {runs} that can be measured, no seed has both the baseline and icr."
     figure = first[0].row.endpoint.name
     if len(first) == 1:
-        found = first[0]
-        return f"ICR against the baseline, {figure}: {found.row.verdict.word} ({_difference(found)}, {_pairs(found)})."
+        word, one = first[0].row.verdict.word, first[0]
+        return f"ICR against the baseline, {figure}: {word} ({_difference(one)}, {_pairs(one)})."
     word = together([each.row.verdict.word for each in first])
     return f"ICR against the baseline, {figure}, over {len(first)} combinations of data, model and base: {word}."
 
@@ -154,8 +154,8 @@ def _material(analysis: Analysis, row: Row) -> str:
         return ""
     ends = [[sum(log[at][column] for log in logs) / len(logs) for at in (0, -1)] for column in (2, 3)]
     return (
-        f"What there was for ICR to act on: mean R {ends[0][0]:.2f} in the first epoch and {ends[0][1]:.2f} in the last, "
-        f"mean factor {ends[1][0]:.2f} and {ends[1][1]:.2f}."
+        f"What there was for ICR to act on: mean R {ends[0][0]:.2f} in the first epoch and {ends[0][1]:.2f} in the "
+        f"last, mean factor {ends[1][0]:.2f} and {ends[1][1]:.2f}."
     )
 
 

@@ -11,6 +11,7 @@ import typer
 from icr.cli import (
     add_parents,
     bench,
+    bench_report,
     compare,
     data,
     demo,
@@ -59,6 +60,8 @@ app.command("predict")(predict.predict)
 app.command("export")(export.export)
 app.command("compare")(compare.compare)
 app.add_typer(bench.app)
+bench.app.command("report")(bench_report.report)
+bench.app.add_typer(bench_report.figure)
 app.add_typer(lab.app)
 app.add_typer(data.app)
 data.app.command("add-parents")(add_parents.add_parents)
