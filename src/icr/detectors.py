@@ -133,8 +133,11 @@ def engine(name: str) -> ModuleType:
     return importlib.import_module(f"icr.{name}.engine")
 
 
-def own_base(detector: Detector) -> str:
+def own_base(detector: Detector, trust: bool = False) -> str:
     """The base loss of a detector itself; of a file of Ultralytics, that of the head that its model ends in.
+
+    Args:
+        trust: as in `load`.
 
     Raises:
         InputError: the file cannot be used, or its engine is not installed.
@@ -144,7 +147,7 @@ def own_base(detector: Detector) -> str:
         'inner-siou'
     """
     if Path(detector.name).suffix in {".pt", ".yaml", ".yml"} and detector.name not in DETECTORS:
-        base: str = engine(detector.engine).own_base(detector.name)
+        base: str = engine(detector.engine).own_base(detector.name, trust)
         return base
     return detector.base
 

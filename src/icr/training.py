@@ -144,7 +144,7 @@ def train(
     detector = find(model)
     if settings.get("preset") is not None:
         settings = presets.applied(settings["preset"], detector, settings, say)
-    own = own_base(detector)
+    own = own_base(detector, settings.get("trust", False))
     check_settings(weight=weight, own=own, **settings)
     settings["base"] = settings.get("base") or own
     icr = settings.get("icr", True)

@@ -61,7 +61,7 @@ def train(settings: TrainSettings) -> None:
     Raises:
         InputError: the model or an override cannot be used, or the training data holds no pair.
     """
-    kind = _kind(settings.model)
+    kind = _kind(settings.model, settings.trust)
     check_overrides(settings.overrides, kind.keys)
     if "," in settings.device and find_spec("cloudpickle") is None:
         raise InputError(
@@ -107,11 +107,11 @@ def _class(settings: TrainSettings, kind: type[DetectionTrainer]) -> type[Detect
     )
 
 
-def _kind(model: str) -> type[DetectionTrainer]:
+def _kind(model: str, trust: bool = False) -> type[DetectionTrainer]:
     """The trainer class of a detector."""
     architecture = architectures.of(model)
     if architecture is None:
-        if head_of(model) != "RTDETRDecoder":
+        if head_of(model, trust) != "RTDETRDecoder":
             return DetectionTrainer
         from icr.ultralytics.detr.trainer import DETRTrainer
 
@@ -125,13 +125,13 @@ def _kind(model: str) -> type[DetectionTrainer]:
     return ArchitectureTrainer
 
 
-def own_base(model: str) -> str:
+def own_base(model: str, trust: bool = False) -> str:
     """The base loss that a detector is trained with by itself.
 
     Raises:
         InputError: there is no such model, or its file cannot be used.
     """
-    return str(_kind(model).icr.base)
+    return str(_kind(model, trust).icr.base)
 
 
 def _cache(settings: TrainSettings) -> Path:

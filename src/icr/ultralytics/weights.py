@@ -106,7 +106,7 @@ def _plan(path: Path) -> str:
     return plan
 
 
-def head_of(model: str) -> str:
+def head_of(model: str, trust: bool = False) -> str:
     """The name of the class that the model ends in that ``--model`` names.
 
     Raises:
@@ -119,7 +119,7 @@ def head_of(model: str) -> str:
     path = Path(model)
     if path.suffix == ".pt":
         given = path if path.is_file() or path.parent != Path() else _at_hand(path.stem)
-        return type(read(given or path).model[-1]).__name__
+        return type(read(given or path, trust).model[-1]).__name__
     return str(yaml_model_load(_plan(path))["head"][-1][2])
 
 
