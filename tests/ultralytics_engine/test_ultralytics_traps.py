@@ -188,28 +188,10 @@ def test_settings_travel_with_the_class_to_another_process(tmp_path: Path) -> No
 
 
 DDP_WORKER = """
-import os, runpy, sys
-import torch
-from torch import distributed
-from ultralytics.engine.trainer import BaseTrainer
+import runpy, sys
 from ultralytics.utils import RANK
 
-# Ultralytics starts several processes for GPUs alone. What follows is the part that names GPUs, for a CPU; the rest of
-# the way is its own: its script, the pickled trainer, its sampler, DistributedDataParallel, its EMA and validation.
-def setup(self):
-    self.world_size = 2
-    distributed.init_process_group("gloo", rank=RANK, world_size=2)
-
-parallel = torch.nn.parallel.DistributedDataParallel
-torch.nn.parallel.DistributedDataParallel = lambda model, device_ids=None, **rest: parallel(model, **rest)
-BaseTrainer._setup_ddp = setup
-BaseTrainer.final_eval = lambda self: None  # asks for the current GPU
-stock_init = BaseTrainer.__init__
-def init(self, *args, **kwargs):
-    stock_init(self, *args, **kwargs)
-    self.world_size = 2
-BaseTrainer.__init__ = init
-
+# The way of several GPUs, on processors: Ultralytics' script, the pickled trainer, its sampler, its EMA and validation.
 from icr.ultralytics.loss import DetectionLoss
 from icr.ultralytics.dataset import PARENT
 calls = []
@@ -223,7 +205,6 @@ script = sys.argv[1]
 sys.argv = [script]
 runpy.run_path(script, run_name="__main__")
 print("RANK", RANK, len(calls), all(c[0] for c in calls), sum(c[1] for c in calls), *calls[0][2:], flush=True)
-distributed.destroy_process_group()
 """
 
 
