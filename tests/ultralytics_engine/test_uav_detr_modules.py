@@ -186,7 +186,7 @@ def test_alignment_equals_loops_over_its_points() -> None:
     gate = torch.sigmoid(convolution(sac.gate, coarse))
     coarse = coarse * (1 - gate) + sac.focus(coarse) * gate
     fine = block(sac.high, high, functional.silu)
-    r = convolution(sac.offsets, block(sac.reduce, torch.cat([fine, coarse], 1), functional.silu))[0]
+    r = convolution(sac.offsets, block(sac.reduce, torch.cat([fine, coarse], 1), functional.silu))[0].detach()
     found = sac([high, low])
     for channel, row, column in [(0, 0, 0), (3, 4, 6), (4, 2, 3), (7, 1, 5), (5, 3, 2)]:
         group, expected = channel // 4, 0.0

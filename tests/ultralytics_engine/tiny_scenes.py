@@ -63,3 +63,15 @@ def row(label: int, x: float, y: float, width: float, height: float) -> str:
 def results(run: Path) -> list[dict[str, str]]:
     with (run / "results.csv").open() as file:
         return list(csv.DictReader(file))
+
+
+DETR = """nc: 2
+backbone:
+  - [-1, 1, Conv, [8, 3, 2]]
+  - [-1, 1, Conv, [16, 3, 2]]
+  - [-1, 1, Conv, [16, 3, 2]]
+  - [-1, 1, Conv, [24, 3, 2]]
+head:
+  - [[2, 3], 1, RTDETRDecoder, [nc, 32, 20, 2, 2, 3, 64]]
+"""
+"""A network of the RT-DETR kind: 20 queries, three decoder layers."""
