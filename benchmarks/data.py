@@ -74,7 +74,7 @@ def checking(root: Path) -> Callable[[], int]:
     from icr.data.check import check
 
     def run() -> int:
-        dataset = formats.read(root)
+        dataset = formats.read(root, skim=True)
         faults = [each for each in check(dataset) if each.severity == "error"]
         assert not faults, faults[0]
         return sum(map(len, dataset.splits.values()))

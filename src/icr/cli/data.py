@@ -35,7 +35,7 @@ def check(
     all_: Annotated[bool, typer.Option("--all", help="Print every finding, not the first three of each id.")] = False,
     fix: Annotated[Path | None, typer.Option(help="Write a repaired copy here; a folder, new or empty.")] = None,
     images: Annotated[str, typer.Option(help="What --fix does with pictures: copy, or link to them.")] = "copy",
-    fresh: Annotated[bool, typer.Option("--fresh", help="Decode pictures anew that an earlier check decoded.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Read anew what an earlier check has read.")] = False,
     json: Json = False,
 ) -> None:
     """Say what is wrong with a data set, file and line; it is not changed. Ends with 1 if anything is an error.
@@ -53,7 +53,8 @@ def check(
     if fix is not None:
         refuse_filled(fix)
     with progress("reading labels"):
-        dataset = formats.read(data, format=format)
+        # what is repaired is changed, so its samples must be in memory
+        dataset = formats.read(data, format=format, skim=fix is None and not fresh)
     chosen = relations_to_check(relation or (), dataset)
     with progress("looking at pictures") as report_progress:
         examined = examine(dataset, chosen.relations, progress=report_progress, fresh=fresh)

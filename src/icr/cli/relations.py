@@ -37,7 +37,7 @@ def relations(
 
     target = refuse_existing(out, folder_made=True) if out else None
     with progress("reading labels"):
-        dataset = formats.read(data, format=format)
+        dataset = formats.read(data, format=format, skim=True)
     with progress("comparing classes"):
         evidence = _every_pair(discover(dataset), dataset)
         placed = placements(dataset)

@@ -39,7 +39,7 @@ def stats(
     measured = []
     for each in data:
         with progress("reading labels"):
-            dataset = formats.read(each, format=format, splits=split)
+            dataset = formats.read(each, format=format, splits=split, skim=True)
         errors = sum(finding.severity == "error" for finding in dataset.findings)
         if errors:
             entries = counted(errors, "faulty entry", "faulty entries")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +25,17 @@ _LIKE, _CELL = 0.97, 0.7
 vehicle that came or went in an unmoved view is a larger one."""
 
 
-def alike(pictures: Sequence[Decoded]) -> npt.NDArray[np.int64]:
+def alike(
+    pictures: Sequence[Decoded], thumbnails: Callable[[Sequence[int]], Sequence[bytes]] | None = None
+) -> npt.NDArray[np.int64]:
     """Find the pairs of pictures that show the same: copies saved anew, scaled, brightened, shifted by a hair.
 
     Pictures with too little to see to tell them apart, and copies with the same bytes but the first, are passed over.
+
+    Args:
+        pictures: what decoding them has shown.
+        thumbnails: gives those at some places, where they were left out of `pictures` to save memory: only few are
+            looked at.
 
     Returns:
         int64 (P, 2): places of two such pictures, the smaller first, in order.
@@ -46,7 +53,10 @@ def alike(pictures: Sequence[Decoded]) -> npt.NDArray[np.int64]:
     if not pairs:
         return np.zeros((0, 2), np.int64)
     found = np.array(places, np.int64)[np.unique(np.concatenate(pairs), axis=0)]
-    same = [_same_view(pictures[one].thumbnail, pictures[other].thumbnail) for one, other in found.tolist()]
+    looked_at = np.unique(found).tolist()
+    small = [pictures[each].thumbnail for each in looked_at] if thumbnails is None else thumbnails(looked_at)
+    seen_at = dict(zip(looked_at, small, strict=True))
+    same = [_same_view(seen_at[one], seen_at[other]) for one, other in found.tolist()]
     return np.asarray(found[np.array(same, np.bool_)])
 
 

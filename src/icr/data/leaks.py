@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from icr.data.alike import alike
@@ -70,20 +70,27 @@ def look(dataset: Dataset, progress: Callable[[int, int], None] | None = None, *
             known = splits.setdefault(sample.image, [])
             if split not in known:
                 known.append(split)
-            scenes[sample.image] = scene(sample)[0]
+            group = scene(sample)[0]
+            if group:
+                scenes[sample.image] = group
     paths = [path for path in splits if exists(path)]
-    outcomes = list(decoded(paths, progress, fresh=fresh))
+    # Thumbnails are most of it, and only those of pictures that look alike are needed.
+    outcomes = [replace(each, thumbnail=b"") for each in decoded(paths, progress, fresh=fresh)]
+
+    def thumbnails(places: Sequence[int]) -> list[bytes]:
+        return [each.thumbnail for each in decoded([paths[place] for place in places])]
+
     failures = {path: each.failure for path, each in zip(paths, outcomes, strict=True) if each.failure is not None}
     first: dict[bytes, Path] = {}
     equal = {
         path: first.setdefault(each.digest, path) for path, each in zip(paths, outcomes, strict=True) if each.digest
     }
-    close = [(paths[one], paths[other]) for one, other in alike(outcomes).tolist()]
+    close = [(paths[one], paths[other]) for one, other in alike(outcomes, thumbnails).tolist()]
     # Frames of one track are meant to be alike.
     close = [
         (one, other)
         for one, other in close
-        if splits[one][0] != splits[other][0] or not scenes[one] or scenes[one] != scenes[other]
+        if splits[one][0] != splits[other][0] or one not in scenes or scenes[one] != scenes.get(other)
     ]
     return Looked(splits, failures, _copies(equal, close, splits), equal, close)
 

@@ -112,18 +112,18 @@ def repeated(dataset: Dataset, alike: Mapping[Path, Path]) -> Iterator[Finding]:
         dataset: the set.
         alike: pictures that show the same as another one, which may well have the same boxes.
     """
-    first: dict[bytes, Sample] = {}
+    first: dict[bytes, tuple[Path, Path | None]] = {}
     for samples in dataset.splits.values():
         for sample in samples:
             sides = np.array([sample.width, sample.height] * 2, np.float64)
             shares = np.round(sample.boxes / np.maximum(sides, 1), 6)
             numbers = blake2b(sample.labels.tobytes() + shares.tobytes(), digest_size=16).digest()
-            other = first.setdefault(numbers, sample)
-            if other.image == sample.image or not _telling(shares):
+            other, labels = first.setdefault(numbers, (sample.image, sample.label_file))
+            if other == sample.image or not _telling(shares):
                 continue
-            if _root(sample.image, alike) == _root(other.image, alike):
+            if _root(sample.image, alike) == _root(other, alike):
                 continue
-            message = f"{counted(len(sample.labels), 'box', 'boxes')} stand exactly as in {other.label_file}"
+            message = f"{counted(len(sample.labels), 'box', 'boxes')} stand exactly as in {labels}"
             yield found("labels.repeated", sample.label_file or sample.image, f"the {message}, of another picture")
 
 

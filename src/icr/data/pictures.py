@@ -90,7 +90,7 @@ def header(path: Path) -> Header:
     return Header(width, height, orientation in _FLIPPED)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Decoded:
     """What decoding one picture to its end has shown.
 

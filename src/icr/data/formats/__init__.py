@@ -19,13 +19,18 @@ __all__ = ["Format", "Images", "get", "names", "read", "register", "write"]
 IMAGES: tuple[Images, ...] = ("copy", "link", "reference")
 
 
-def read(source: Path | str, *, format: str | None = None, splits: Sequence[str] | None = None) -> Dataset:
+def read(
+    source: Path | str, *, format: str | None = None, splits: Sequence[str] | None = None, skim: bool = False
+) -> Dataset:
     """Read a data set, pairs included; what cannot be used is left out and stands in its findings.
 
     Args:
         source: a `data.yaml`, a COCO JSON, or a folder that holds either.
         format: the format's name; None: found by looking.
         splits: read these alone; None: all.
+        skim: where the format can, keep the samples in the user's cache folder and not in memory, and parse only what
+            has changed since the last time, in several processes: call it under ``if __name__ == "__main__"``. The
+            samples cannot be changed.
 
     Raises:
         InputError: the source does not exist, is of no known format or of several, or cannot be a data set at all.
@@ -36,7 +41,8 @@ def read(source: Path | str, *, format: str | None = None, splits: Sequence[str]
     try:
         if not source.exists():
             raise InputError(f"{source} does not exist")
-        return _format_of(source, format).read(source, splits)
+        chosen = _format_of(source, format)
+        return (chosen.skim if skim and chosen.skim else chosen.read)(source, splits)
     except OSError as error:
         raise InputError(f"{error.filename or source} cannot be read: {error.strerror or error}") from None
 

@@ -27,6 +27,8 @@ class Format:
         recognise: whether a source looks like this format; only looks, never reads far.
         read: reads a source, or only the named splits of it.
         write: writes into an empty folder and returns, in words, what the format could not hold; None: read only.
+        skim: reads as `read` does, but keeps no sample in memory and parses none anew that has not changed; its samples
+            cannot be changed. None: `read` does for it.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Format:
     recognise: Callable[[Path], bool]
     read: Reader
     write: Writer | None = None
+    skim: Reader | None = None
 
 
 _formats: dict[str, Format] = {}

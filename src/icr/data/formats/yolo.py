@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -18,8 +19,10 @@ from icr.data.formats.text import counted, read_lines
 from icr.data.formats.yolo_config import Config, find_config, list_pictures, read_config, requested
 from icr.data.formats.yolo_rows import Ints, Rows, keep_usable, pairs_by_order, parse_pairs, parse_rows
 from icr.data.formats.yolo_write import label_rows, pair_rows, relation_block, write, write_config, write_split
+from icr.data.remembered import FilesOf, Parse, read_pictures
 from icr.errors import InputError
 from icr.relations import ResolvedRelation, resolve
+from icr.version import __version__
 
 __all__ = [
     "label_file",
@@ -32,6 +35,9 @@ __all__ = [
     "write_config",
     "write_split",
 ]
+
+
+ReadAll: TypeAlias = Callable[[Sequence[Path], Parse, FilesOf, str], "tuple[Sequence[Sample], list[Finding]]"]
 
 
 def label_file(image: Path) -> Path:
@@ -70,15 +76,37 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
     Raises:
         InputError: there is no `data.yaml`, or it cannot be one.
     """
+    return _read(source, splits, _in_memory)
+
+
+def skim(source: Path, splits: Sequence[str] | None = None) -> Dataset:
+    """Read a YOLO data set as `read` does, but leave its samples in the cache, from where each comes when asked for.
+
+    Raises:
+        InputError: as `read`.
+    """
+    return _read(source, splits, read_pictures)
+
+
+def _in_memory(
+    pictures: Sequence[Path], parse: Parse, files_of: FilesOf, meaning: str
+) -> tuple[list[Sample], list[Finding]]:
+    read = [parse(each) for each in pictures]
+    return [sample for sample, _ in read if sample is not None], [each for _, found_ in read for each in found_]
+
+
+def _read(source: Path, splits: Sequence[str] | None, read_all: ReadAll) -> Dataset:
     file = find_config(source)
     if file is None:
         raise InputError(f"{source} is no data.yaml and holds none; expected one with names:, train: and val:")
     findings: list[Finding] = []
     config = read_config(Path(os.path.abspath(file)), findings)  # noqa: PTH100 (links stay as they are)
     relations = _order_by(config) if config.ordered else ()
-    read_splits: dict[str, list[Sample]] = {}
+    parse = partial(_parse, len(config.names), config.ordered, tuple(relations))
+    meaning = f"yolo {__version__} {len(config.names)} {config.ordered} {relations}"
+    read_splits: dict[str, Sequence[Sample]] = {}
     folders: set[Path] = set()
-    read_labels: set[Path] = set()
+    read_labels: set[str] = set()
     for split in requested(list(config.splits), splits, file):
         pictures: list[Path] = []
         for entry in config.splits[split]:
@@ -87,13 +115,9 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
             if is_folder:
                 folders.update(label_file(each).parent for each in listed if _beside_images(each, "labels"))
         _report_repeats(pictures, split, config.file, findings)
-        labels = {each: label_file(each) for each in pictures}
-        read_labels.update(labels.values())
-        samples = [
-            sample
-            for each in pictures
-            if (sample := _read_sample(each, config.names, config.ordered, relations, findings)) is not None
-        ]
+        read_labels.update(str(label_file(each)) for each in pictures)
+        samples, said = read_all(pictures, parse, _files_of, meaning)
+        findings += said
         if not samples:
             findings.append(found("split.empty", config.file, f"{split} has no usable picture"))
         elif all(sample.label_file is None for sample in samples):
@@ -136,16 +160,27 @@ def _replace_missing_labels(samples: Sequence[Sample], split: str, file: Path, f
     findings.append(found("labels.none", file, message))
 
 
-def _report_stray_labels(folders: Iterable[Path], read_labels: set[Path], findings: list[Finding]) -> None:
+def _report_stray_labels(folders: Iterable[Path], read_labels: set[str], findings: list[Finding]) -> None:
     for folder in sorted(folders):
         for each in sorted(folder.glob("*.txt")) if folder.is_dir() else ():
-            if each not in read_labels and each.name != "classes.txt":
+            if str(each) not in read_labels and each.name != "classes.txt":
                 findings.append(found("labels.no_picture", each, "there is no picture of this name in images/"))
+
+
+def _files_of(image: Path) -> tuple[str, str, str]:
+    return str(image), str(label_file(image)), str(pairs_file(image))
+
+
+def _parse(
+    classes: int, ordered: bool, relations: Sequence[ResolvedRelation], image: Path
+) -> tuple[Sample | None, list[Finding]]:
+    findings: list[Finding] = []
+    return _read_sample(image, classes, ordered, relations, findings), findings
 
 
 def _read_sample(
     image: Path,
-    names: Sequence[str],
+    classes: int,
     ordered: bool,
     relations: Sequence[ResolvedRelation],
     findings: list[Finding],
@@ -162,7 +197,7 @@ def _read_sample(
         return Sample(image, size.width, size.height, np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.int64))
     if lines is None:
         return None
-    rows = parse_rows(lines, file, len(names), findings)
+    rows = parse_rows(lines, file, classes, findings)
     if not rows.classes:
         findings.append(found("labels.empty", file, "has no row; the picture counts as empty"))
     parents = _read_pairs(image, rows, file, ordered, relations, findings)
@@ -221,5 +256,6 @@ FORMAT = register(
         lambda source: find_config(source) is not None,
         read,
         write,
+        skim,
     )
 )
