@@ -68,6 +68,7 @@ class Cluster:
         slots = int(there.get("CPU", 0) // cpus)
         self.slots = min(slots, int(there.get("GPU", 0) // self._gpus)) if self._gpus else slots
         if self.slots < 1:
+            ray.shutdown()
             has = f"{there.get('CPU', 0):g} processors and {there.get('GPU', 0):g} GPUs"
             raise InputError(f"--ray {address}: the cluster has {has}; a cell needs {cpus} and {self._gpus}")
         nodes = sum(node["Alive"] for node in ray.nodes())

@@ -75,6 +75,7 @@ def end(store: Path, cell: Cell) -> None:
     if log.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         log.replace(folder / LOG)
+    log.with_suffix(".job").unlink(missing_ok=True)
     _mark_of(store, cell).unlink(missing_ok=True)
 
 
