@@ -458,7 +458,7 @@ def _relative(sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:
     """Boxes as shares of the picture's sides, so that one picture's can be laid over another's."""
     import torch
 
-    boxes, labels = torch.as_tensor(sample.boxes), torch.as_tensor(sample.labels)
+    boxes, labels = torch.tensor(sample.boxes), torch.tensor(sample.labels)
     far = boxes.amax(0)
     width, height = sample.width or float(far[2]), sample.height or float(far[3])
     return boxes / boxes.new_tensor([width, height, width, height]).clamp(min=1e-9), labels
