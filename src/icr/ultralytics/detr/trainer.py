@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from ultralytics.models.rtdetr.train import RTDETRTrainer
 from ultralytics.nn.modules.head import RTDETRDecoder
+from ultralytics.nn.tasks import yaml_model_load
 from ultralytics.utils import DEFAULT_CFG
 
 from icr import runs
@@ -79,11 +80,11 @@ class DETRTrainer(DetectionTrainer, RTDETRTrainer):
 
     def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> RelatedDETR:
         """Build Ultralytics' model, and have it make our criterion."""
-        model = RTDETRTrainer.get_model(self, cfg, weights, verbose)
-        head = type(model.model[-1])
-        if head not in self.heads:
-            raise InputError(f"the model ends in {head.__name__}; this trainer trains models that end in RTDETRDecoder")
-        return related(model, self._box, self.settings)
+        # Before it is built: Ultralytics runs a model with another head once, as its own, and fails.
+        last = (cfg if isinstance(cfg, dict) else yaml_model_load(cfg))["head"][-1][2]
+        if last not in {head.__name__ for head in self.heads}:
+            raise InputError(f"the model ends in {last}; this trainer trains models that end in RTDETRDecoder")
+        return related(RTDETRTrainer.get_model(self, cfg, weights, verbose), self._box, self.settings)
 
     def loss_record(self) -> dict[str, Any]:
         """As `DetectionTrainer.loss_record`, with the settings of the criterion."""
