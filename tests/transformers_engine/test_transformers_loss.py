@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from tiny_detrs import KINDS, PICTURES, labels, rtdetr, shaken, step
 from torch import Tensor
 from transformers.image_transforms import center_to_corners_format
 from transformers.loss.loss_for_object_detection import generalized_box_iou
+from transformers.loss.loss_rt_detr import RTDetrForObjectDetectionLoss
 
 from icr.errors import InputError
 from icr.losses import box_loss
@@ -350,3 +354,75 @@ def test_a_loop_of_ones_own_learns() -> None:
         optimiser.step()
         losses.append(float(output.loss.detach()))
     assert min(losses[-3:]) < 0.8 * losses[0]
+
+
+def test_a_saved_and_loaded_model_has_the_stock_loss_until_it_is_set_anew(detector: Any, tmp_path: Path) -> None:
+    model = copy.deepcopy(detector)
+    model.loss_function = loss_function(model, "plate:vehicle")
+    loss = step(model, labels(parent=APART)).loss
+    model.save_pretrained(tmp_path)
+    loaded = type(model).from_pretrained(tmp_path).train()
+    assert loaded.loss_function is RTDetrForObjectDetectionLoss
+    loaded.loss_function = loss_function(loaded, "plate:vehicle")
+    torch.testing.assert_close(step(loaded, labels(parent=APART)).loss, loss)
+
+
+def test_the_name_of_a_subclass_does_not_matter(detector: Any) -> None:
+    class Renamed(type(detector)):  # type: ignore[misc]
+        """Transformers takes a class of such a name for a language model."""
+
+    model = Renamed(detector.config).train()
+    assert model.loss_function is not RTDetrForObjectDetectionLoss
+    model.loss_function = loss_function(model, "plate:vehicle")
+    assert {"loss_giou", "loss_vfl_dn_2", "icr_factor"} <= set(step(model).loss_dict)
+
+
+def test_config_loss_type_changes_nothing(detector: Any) -> None:
+    config = copy.deepcopy(detector.config)
+    config.loss_type = "ForObjectDetection"
+    assert type(detector)(config).loss_function is RTDetrForObjectDetectionLoss
+
+
+@pytest.mark.slow
+def test_a_compiled_model_keeps_the_loss(detector: Any) -> None:
+    model = copy.deepcopy(detector)
+    model.loss_function = loss_function(model, "plate:vehicle")
+    eager = step(model, labels(parent=APART))
+    torch._dynamo.reset()
+    compiled = step(torch.compile(model, backend="eager"), labels(parent=APART))
+    torch.testing.assert_close(compiled.loss, eager.loss)
+    assert compiled.loss_dict["icr_factor"] == eager.loss_dict["icr_factor"] > 1
+
+
+RANK = """
+import sys
+sys.path.insert(0, sys.argv[3])
+import torch
+from tiny_detrs import labels, shaken, step
+from icr.transformers import loss_function
+torch.set_num_threads(1)
+rank = int(sys.argv[1])
+torch.distributed.init_process_group("gloo", init_method=f"file://{sys.argv[2]}", rank=rank, world_size=2)
+model = shaken("RT-DETRv2")
+targets = labels() if rank == 0 else [labels()[2]] * 3
+terms = []
+for average in (False, True):
+    model.loss_function = loss_function(model, "plate:vehicle", average_boxes=average)
+    terms.append(step(model, targets).loss_dict["loss_bbox"].item())
+print(*terms)
+torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_ranks_of_which_one_has_no_box(tmp_path: Path) -> None:
+    here = str(Path(__file__).parent)
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", RANK, str(rank), str(tmp_path / "store"), here], stdout=subprocess.PIPE, text=True
+        )
+        for rank in range(2)
+    ]
+    (alone, averaged), empty = ([float(each) for each in rank.communicate(timeout=120)[0].split()] for rank in ranks)
+    # five boxes on one rank and none on the other: 2.5 on average
+    assert averaged == pytest.approx(2 * alone) and empty == [0, 0]

@@ -118,3 +118,9 @@ def test_rows_after_the_checkpoint_go(tmp_path):
     assert shorter.epochs == 1
     shorter.add({"epoch": 2, "loss": 1})
     assert Table(tmp_path / "results.csv", 9).rows == [{"epoch": "1", "loss": "3"}, {"epoch": "2", "loss": "1"}]
+
+
+def test_the_number_of_processes_that_load_pictures_does_not_matter(asked):
+    for name, workers in (("none", 0), ("two", 2)):
+        engine.train(asked(name, epochs=2, workers=workers))
+    assert same(asked("none").out / "weights/last.safetensors", asked("two").out / "weights/last.safetensors")

@@ -355,3 +355,16 @@ def test_probe_shows_that_the_loss_acts(pictures, trained):
     assert probe.pictures == 4 and probe.pairs > 0 and 0 <= probe.containment < 1
     assert probe.box_loss > probe.box_loss_without > 0 and probe.loss > probe.loss_without
     assert probe.gradient_changed > 0
+
+
+def test_a_training_that_diverges_says_so_in_one_line(asked, monkeypatch):
+    stock = Epochs.on_epoch_begin
+
+    def on_epoch_begin(self, args, state, control, **others):
+        stock(self, args, state, control, **others)
+        with torch.no_grad():
+            next(others["model"].parameters()).fill_(float("nan"))
+
+    monkeypatch.setattr(Epochs, "on_epoch_begin", on_epoch_begin)
+    with pytest.raises(InputError, match="no longer numbers after 0 steps: the training has diverged; lower --set lr"):
+        engine.train(asked())

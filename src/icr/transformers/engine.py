@@ -52,11 +52,12 @@ def train(settings: TrainSettings) -> None:
     if needs_launch(settings.device):
         launch(settings, settings.device.split(","))
         return
-    checkpoints = settings.out / CHECKPOINTS
+    checkpoints, over = settings.out / CHECKPOINTS, settings.out / f"{CHECKPOINTS}.over"
     checkpoint = last_whole(checkpoints) if settings.resume else None
     done = Table(settings.out / "results.csv", settings.epochs).epochs
     if settings.resume and checkpoint is None and done >= settings.epochs:
         _say(f"{settings.out} had already been trained to its last epoch")
+        shutil.rmtree(over, ignore_errors=True)
         return
     logging.set_verbosity_error()
     try:
@@ -65,7 +66,6 @@ def train(settings: TrainSettings) -> None:
         # From a process that loads pictures it comes with a traceback in its text.
         raise InputError(str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]) from None
     if _first():
-        over = checkpoints.with_name(f"{CHECKPOINTS}.over")
         checkpoints.rename(over)  # a kill while it is removed must not leave the half of one
         shutil.rmtree(over)
 

@@ -18,6 +18,7 @@ from transformers import Trainer, TrainerCallback
 from transformers.trainer_callback import ProgressCallback
 
 from icr.data.dataset import Sample
+from icr.errors import InputError
 from icr.metrics.coco import coco_metrics
 from icr.predictions import Predictions
 from icr.transformers.data import PairedPictures, Shuffled
@@ -84,8 +85,21 @@ class DetectionTrainer(Trainer):
         return self.optimizer
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """The model's own loss; its terms are summed up for the log of the epoch."""
-        outputs = model(**inputs)
+        """The model's own loss; its terms are summed up for the log of the epoch.
+
+        Raises:
+            InputError: the training has diverged.
+        """
+        try:
+            outputs = model(**inputs)
+        except ValueError as error:
+            if "corner" not in str(error):
+                raise
+            # What Transformers' matcher says of boxes that are no numbers.
+            raise InputError(
+                f"the predicted boxes are no longer numbers after {self.state.global_step} steps: the training has "
+                "diverged; lower --set lr, or train with --set amp=false"
+            ) from None
         with torch.no_grad():
             self._count(outputs.loss, outputs.loss_dict)
         return (outputs.loss, outputs) if kwargs.get("return_outputs") else outputs.loss
