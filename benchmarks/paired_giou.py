@@ -229,8 +229,8 @@ def page(result: dict[str, Any]) -> str:
         f"- Command: `{result['command']}`",
         "",
         "The class term and the matcher of upstream build N·N matrices of their own, which stay as they are: hence the",
-        "smaller gain in the whole loss. Not meaningful: the times themselves (the machine was shared), differences of a",
-        "tenth between the two paired columns, and peaks of a few MiB, which fit into memory that the process had already.",
+        "smaller gain in the whole loss. Not meaningful: the times themselves (the machine was shared), differences of",
+        "a tenth between the two paired columns, and peaks of a few MiB, which fit into memory that was there already.",
         "",
     ]
     return "\n".join(lines)

@@ -54,7 +54,6 @@ _D_FINE: dict[str, dict[str, Any]] = {
         "decoder_ffn_dim": 512,
         "decoder_layers": 3,
         "decoder_n_points": [6, 6],
-        "decoder_n_levels": 2,
         "hidden_expansion": 0.34,
         "depth_mult": 0.5,
         "freeze_backbone_batch_norms": False,
