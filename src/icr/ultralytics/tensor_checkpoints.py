@@ -111,7 +111,7 @@ class TensorCheckpoints:
     def _handle_nan_recovery(self, epoch: int) -> bool:
         """Go back to the last state when loss or fitness is no number, a few times."""
         trainer: Any = self
-        values = (trainer.loss, trainer.fitness)
+        values = (None if trainer.loss is None else trainer.loss.detach(), trainer.fitness)
         lost = any(each is not None and not math.isfinite(float(each)) for each in values)
         if RANK != -1:
             told = torch.tensor(float(lost), device=trainer.device)
