@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -426,3 +427,12 @@ def test_two_ranks_of_which_one_has_no_box(tmp_path: Path) -> None:
     (alone, averaged), empty = ([float(each) for each in rank.communicate(timeout=120)[0].split()] for rank in ranks)
     # five boxes on one rank and none on the other: 2.5 on average
     assert averaged == pytest.approx(2 * alone) and empty == [0, 0]
+
+
+def test_the_example_of_the_page_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "transformers.md"
+    code = re.search(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert code is not None
+    space: dict[str, Any] = {}
+    exec(code[1], space)
+    assert space["output"].loss.isfinite() and capsys.readouterr().out.startswith("tensor(1)")
