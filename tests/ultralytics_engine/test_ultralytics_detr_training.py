@@ -251,3 +251,4 @@ def test_the_authors_class_loss_is_one_setting_away() -> None:
     assert (DETRTrainer.settings.vfl_alpha, DETRTrainer.settings.vfl_gamma) == (0.25, 1.5)
     chosen = DETRTrainer.settled({"vfl_alpha": 0.75, "vfl_gamma": 2}).settings
     assert chosen == DetrSettings()
+    assert DETRTrainer.settled({}, box_gain=1.5).settings.giou_gain == 3

@@ -103,7 +103,7 @@ def _class(settings: TrainSettings, kind: type[DetectionTrainer]) -> type[Detect
         enabled=settings.icr,
         label_cache=_cache(settings),
         enlarge_tiny=settings.overrides.get("enlarge_tiny"),
-        of=kind.settled(settings.overrides),
+        of=kind.settled(settings.overrides, settings.box_gain),
     )
 
 

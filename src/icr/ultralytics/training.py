@@ -151,8 +151,12 @@ class DetectionTrainer(SeveralProcesses, StockTrainer):
         return {}
 
     @classmethod
-    def settled(cls, overrides: Mapping[str, Any]) -> type[DetectionTrainer]:
-        """The trainer with those of the given settings that are named in `keys` and that `trainer` does not take."""
+    def settled(cls, overrides: Mapping[str, Any], box_gain: float = 1.0) -> type[DetectionTrainer]:
+        """The trainer with those of the given settings that are named in `keys` and that `trainer` does not take.
+
+        Args:
+            box_gain: times the weight of the IoU term, for detectors that have no setting of Ultralytics for it.
+        """
         return cls
 
     def require_same_loss(self, before: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
 import torch
@@ -115,13 +115,17 @@ class DETRTrainer(DetectionTrainer, RTDETRTrainer):
         return {**cls.defaults, "nbs": batch}
 
     @classmethod
-    def settled(cls, overrides: Mapping[str, Any]) -> type[DETRTrainer]:
+    def settled(cls, overrides: Mapping[str, Any], box_gain: float = 1.0) -> type[DETRTrainer]:
         """The trainer with the given settings of `DetrSettings`.
+
+        Args:
+            box_gain: times the weight of the IoU term.
 
         Raises:
             InputError: a value cannot be used.
         """
         chosen = settle(overrides, cls.settings)
+        chosen = replace(chosen, giou_gain=chosen.giou_gain * box_gain)
         return type(cls.__name__, (cls,), {"settings": chosen, "__module__": cls.__module__})
 
     def optimizer_step(self) -> None:
