@@ -252,3 +252,11 @@ def test_the_authors_class_loss_is_one_setting_away() -> None:
     chosen = DETRTrainer.settled({"vfl_alpha": 0.75, "vfl_gamma": 2}).settings
     assert chosen == DetrSettings()
     assert DETRTrainer.settled({}, box_gain=1.5).settings.giou_gain == 3
+
+
+def test_through_ultralytics_own_class(tmp_path: Path, plan: str, arguments: Arguments) -> None:
+    import icr
+
+    asked = {key: value for key, value in arguments(tmp_path / "run", epochs=1).items() if key != "model"}
+    RTDETR(plan).train(trainer=icr.ultralytics.DETRTrainer, **asked)
+    assert float(results(tmp_path / "run")[0]["train/icr_pairs"]) > 0
