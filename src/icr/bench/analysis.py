@@ -122,7 +122,7 @@ def analyse(
         for contrast in (*contrasts(list(runs), choices), *_under_noise(grid, runs))
         for endpoint in _endpoints(contrast, materials)
     ]
-    findings = _judged(asked, runs, materials, resamples, remarks)
+    findings = judge_all(asked, runs, materials, resamples, remarks)
     return Analysis(
         store=store,
         grid=grid,
@@ -156,14 +156,22 @@ def _endpoints(contrast: Contrast, materials: Mapping[str, Material]) -> list[En
     return endpoints(contrast, material.children, material.parents)
 
 
-def _judged(
+def judge_all(
     asked: Sequence[tuple[Contrast, Endpoint]],
     runs: Runs,
     materials: Mapping[str, Material],
     resamples: int,
     remarks: list[str],
 ) -> tuple[Finding, ...]:
-    """Estimate each claim that has values, then hold all of them together against one level."""
+    """Estimate each claim that has values, then hold all of them together against one level.
+
+    Args:
+        asked: the contrasts, each with a figure in which it is judged.
+        runs: the measured runs.
+        materials: their data sets by name.
+        resamples: how often the test pictures were drawn again.
+        remarks: what a person should know is added to it.
+    """
     kept = []
     for contrast, endpoint in asked:
         sides = _sides(contrast, endpoint.key, runs, materials[contrast.after.data], resamples)
