@@ -10,6 +10,7 @@ from typing import Any
 import pretended_training
 import pytest
 from pretended_training import FAULTS, TRAIN
+from real_grid import write_grid
 from small_grids import SCENES, small_grid
 
 from icr import runs
@@ -22,6 +23,7 @@ from icr.cli.commands import run as command
 from icr.data.formats import read
 from icr.data.synth import generate
 from icr.errors import InputError
+from icr.metrics.stored import read_compressed
 
 pytestmark = pytest.mark.usefixtures("without_engine")
 
@@ -258,3 +260,20 @@ def test_the_command_ends_with_1_when_a_cell_failed(
     assert command(["bench", "run", "quik"]) == 2
     assert command(["bench", "run", str(file), "--device", "cpu", "--devices", "0"]) == 2
     assert command(["bench", "run", str(file), "--hours", "0"]) == 2
+
+
+def test_a_real_grid_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ultralytics")
+    monkeypatch.undo()  # the engine itself
+    file = write_grid(tmp_path, arms=["icr", "matched"])
+    assert command(["bench", "run", str(file), "--out", str(tmp_path / "s"), "--device", "cpu", "--epochs", "1"]) == 0
+    icr, matched = store.finished(tmp_path / "s")
+    assert (icr.cell.base, icr.record["arm"], matched.record["arm"]) == ("ciou", "icr", "matched")
+    factor = store.relational_log(icr)[0][3]
+    assert factor > 1
+    assert matched.record["factors"] == [factor]
+    assert store.relational_log(matched)[0][3] == pytest.approx(factor, rel=1e-3)
+    assert {row.name for row in store.curve(icr)} == {"plate", "vehicle"}
+    dataset = store.dataset_of(tmp_path / "s", icr.cell)
+    assert len(read_compressed(icr.folder / "predictions-test.json.gz", dataset, "test")) == 6
+    assert "evaluating" in (icr.folder / store.LOG).read_text()

@@ -25,7 +25,7 @@ _TOKEN = ".token"
 _LOOK = 0.5
 """Seconds between two looks at whether a task has ended."""
 
-_ENVIRONMENT = ("OMP_NUM_THREADS", "PYTHONPATH")
+_ENVIRONMENT = ("OMP_NUM_THREADS",)
 """What a cell takes from the process that asks for it, for Ray sets its own: threads bear on the last digits."""
 
 

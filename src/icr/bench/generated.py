@@ -18,11 +18,11 @@ SHARED = "shared"
 PRESETS = ("road", "close", "svmlp", "crowded")
 COUNTS = {"train": 240, "val": 30, "test": 30}
 
-Progress = Callable[[int, int], None]
+Say = Callable[[str], None]
 
 
 def make(
-    folder: Path, synth: Mapping[str, Any], seed: int, *, workers: int | None = None, progress: Progress | None = None
+    folder: Path, synth: Mapping[str, Any], seed: int, *, workers: int | None = None, say: Say = lambda text: None
 ) -> Path:
     """Generate what is not there yet of the set of one seed.
 
@@ -31,7 +31,7 @@ def make(
         synth: `icr.bench.grid.Source.synth`.
         seed: of the cell; the training pictures are drawn with this seed added to that of `synth`.
         workers: processes that draw; None: one a core.
-        progress: called with the number of pictures drawn and the number of all.
+        say: told when pictures are drawn.
 
     Returns:
         The `data.yaml` of this seed.
@@ -49,7 +49,8 @@ def make(
     )
     for out, drawn, own_seed in parts:
         if not (out / "manifest.json").is_file():
-            _draw(out, synth, drawn, own_seed, workers, progress)
+            say(f"drawing {sum(drawn.values())} pictures ({', '.join(drawn)}) in {out}")
+            _draw(out, synth, drawn, own_seed, workers)
     _join(own)
     return own / "data.yaml"
 
@@ -78,14 +79,7 @@ def check(synth: Mapping[str, Any], where: str) -> None:
         raise InputError(f"{where}: {error}") from None
 
 
-def _draw(
-    out: Path,
-    synth: Mapping[str, Any],
-    counts: dict[str, int],
-    seed: int,
-    workers: int | None,
-    progress: Progress | None,
-) -> None:
+def _draw(out: Path, synth: Mapping[str, Any], counts: dict[str, int], seed: int, workers: int | None) -> None:
     from icr.data.synth import generate
 
     generate(
@@ -95,7 +89,6 @@ def _draw(
         seed=seed,
         close=_close(synth),
         workers=workers,
-        progress=progress,
         scene=_scene(synth),
         label_noise=float(synth.get("label_noise", 0.0)) if "train" in counts else 0.0,
     )

@@ -172,7 +172,7 @@ class _Run:
         source, training = self.grid.data[cell.data], self.grid.training_of(cell.model)
         data = store.data_path(self.folder, self.grid, cell)
         if source.synth is not None:
-            generated.make(self.folder / "data" / cell.data, source.synth, cell.seed)
+            generated.make(self.folder / "data" / cell.data, source.synth, cell.seed, say=self.say)
         arm = arms.find(cell.arm)
         needed = arm.needed(cell)
         settings = arm.settings(cell, store.folder_of(self.folder, needed[0]) if needed else None)
