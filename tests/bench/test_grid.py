@@ -10,7 +10,7 @@ import yaml
 from small_grids import small_grid
 
 from icr.bench import published
-from icr.bench.arms import ARMS
+from icr.bench.arms import ARMS, trained
 from icr.bench.asking import asked
 from icr.bench.grid import WITHOUT_WEIGHT, Cell, Grid, Source, load, presets, read
 from icr.bench.paper import table
@@ -132,3 +132,21 @@ def test_settings_of_the_paper_are_read_from_its_tables() -> None:
     assert load("table2").training_of("yolov9-t")["overrides"] == {**active, "optimizer": "SGD"}
     assert load("table2").training_of("uav-detr-r18")["overrides"] == {}
     assert "lr0" not in load("table2").training_of("rtdetrv2-r18")["overrides"]
+
+
+def test_the_grid_of_the_documentation_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "bench.md").read_text(encoding="utf-8")
+    file = tmp_path / "helmets.yaml"
+    file.write_text(page.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    grid = load(file)
+    assert {name: source.synth is None for name, source in grid.data.items()} == {
+        "street": True,
+        "yard": True,
+        "made": False,
+    }
+    assert grid.data["yard"].relations == ("helmet:rider",)
+    assert grid.training_of("rtdetrv2-r18") == {**grid.train, "epochs": 40, "overrides": {}}
+    told = {name: len(trained(load(name).cells())) for name in presets()}
+    for name, number in told.items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        assert row.rstrip(" |").endswith(f" {number}")
