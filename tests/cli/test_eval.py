@@ -38,7 +38,7 @@ def detector(monkeypatch, tmp_path: Path) -> Path:
     weights = tmp_path / "run" / "weights" / "best.pt"
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"weights")
-    monkeypatch.setattr(detectors, "load", lambda path, device="cpu": Fake())
+    monkeypatch.setattr(detectors, "load", lambda path, device="cpu", trust=False: Fake())
     return weights
 
 
@@ -133,7 +133,7 @@ def test_classes_are_matched_by_name(detector: Path, tmp_path: Path, capsys) -> 
 
 def test_options_reach_the_detector(monkeypatch, detector: Path, tmp_path: Path, capsys) -> None:
     fake, devices = Fake(), []
-    monkeypatch.setattr(detectors, "load", lambda path, device="cpu": devices.append(device) or fake)
+    monkeypatch.setattr(detectors, "load", lambda path, device="cpu", trust=False: devices.append(device) or fake)
     data = yolo_data(tmp_path / "data")
     assert asked(capsys, detector, data, "--imgsz", 96, "--batch", 3, "--device", "cpu", "--split", "train")[0] == 0
     assert fake.asked == [(2, 96, 3)] and devices == ["cpu"]

@@ -28,7 +28,7 @@ class _Detector:
 @pytest.fixture
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run folder with weights that any detector could have written."""
-    monkeypatch.setattr(detectors, "load", lambda weights, device="cpu": _Detector())
+    monkeypatch.setattr(detectors, "load", lambda weights, device="cpu", trust=False: _Detector())
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run" / "weights").mkdir(parents=True)
     (tmp_path / "run" / "weights" / "best.pt").touch()

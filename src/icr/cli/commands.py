@@ -20,6 +20,7 @@ from icr.cli import (
     export,
     from_video,
     lab,
+    models,
     pair,
     predict,
     relations,
@@ -58,6 +59,7 @@ app.command("doctor")(doctor.doctor)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)
+app.command("models")(models.models)
 app.command("compare")(compare.compare)
 app.add_typer(bench.app)
 bench.app.command("report")(bench_report.report)

@@ -35,6 +35,7 @@ def evaluate(
     save_results: Annotated[
         Path | None, typer.Option(help="Also write the predictions as a COCO results JSON, a new file.")
     ] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="Let a .pt be unpickled; it may run any code.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
     """Measure a detector: COCO AP and AR by class and size, pair metrics, and intervals.
@@ -64,7 +65,7 @@ def evaluate(
             results = read_results(detector, dataset, split)
             predictions, remarks = results.predictions, results.said
         else:
-            predictions, remarks = _predict(detector, dataset, split, imgsz, device, batch)
+            predictions, remarks = _predict(detector, dataset, split, imgsz, device, batch, trust)
         for told in remarks:
             say(told)
         if save_results:
@@ -148,13 +149,13 @@ def _choose_relations(given: Sequence[str], dataset: Dataset, detector: Path) ->
 
 
 def _predict(
-    weights: Path, dataset: Dataset, split: str, imgsz: int | None, device: str | None, batch: int
+    weights: Path, dataset: Dataset, split: str, imgsz: int | None, device: str | None, batch: int, trust: bool
 ) -> tuple[list[Predictions], list[str]]:
     from icr import detectors
     from icr.cli.output import progress
     from icr.metrics.evaluation import align
 
-    predictor = detectors.load(weights, device or detectors.first_device())
+    predictor = detectors.load(weights, device or detectors.first_device(), trust)
     align([], predictor.names, dataset.names)  # refuses before the long work when no class is common
     images = [sample.image for sample in dataset.splits[split]]
     found: list[Predictions] = []

@@ -22,6 +22,7 @@ def predict(
     imgsz: Annotated[int | None, typer.Option(min=32, help="Input size in pixels. Default: as trained.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or 0; the first GPU if there is one.")] = None,
     crops: Annotated[bool, typer.Option("--crops", help="Cut out each parent together with its child, too.")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Let a .pt be unpickled; it may run any code.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print predictions.json on stdout, too.")] = False,
 ) -> None:
     """Find objects and draw them, each child joined to its parent; write their boxes to predictions.json.
@@ -40,7 +41,7 @@ def predict(
         sources = predicting.find(source)
         folder = out or free_path(Path(), "predictions")
         refuse_full(folder)
-        predictor = detectors.load(weights, device or detectors.first_device())
+        predictor = detectors.load(weights, device or detectors.first_device(), trust)
         run = runs.of_weights(weights)
         relations, said = predicting.relations_of(
             relation or [], runs.read_record(run) if run else None, predictor.names
