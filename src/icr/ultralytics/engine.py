@@ -25,7 +25,7 @@ from ultralytics.cfg import get_cfg
 from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER, downloads
 from ultralytics.utils.torch_utils import strip_optimizer
 
-from icr import runs
+from icr import resumption, runs
 from icr.checkpoints import read_header
 from icr.errors import InputError, nearest
 from icr.relations import Relation
@@ -37,7 +37,7 @@ from icr.ultralytics.weights import checkpoint_of, head_of, start
 if TYPE_CHECKING:
     from icr.training import TrainSettings
 
-__all__ = ["Probe", "UltralyticsPredictor", "load", "probe_step", "train"]
+__all__ = ["Probe", "UltralyticsPredictor", "continues_exactly", "load", "probe_step", "train"]
 
 _OURS = {
     **{key: f"--{key}" for key in ("model", "epochs", "imgsz", "batch", "device", "seed", "workers", "resume")},
@@ -75,9 +75,8 @@ def train(settings: TrainSettings) -> None:
     if settings.resume and architecture is not None and kept.is_file():
         asked: dict[str, Any] = {**_arguments(settings, kind), "model": architecture.name, "resume": str(kept)}
         begin = None
-    elif settings.resume and last.is_file():
-        checkpoint = checkpoint_of(last)
-        if _finish(settings, checkpoint):
+    elif settings.resume and last.is_file() and not _only_begun(checkpoint := checkpoint_of(last), kept):
+        if _finish(settings, checkpoint, kept):
             return
         asked = {"model": str(last), "resume": str(last), "save_dir": str(settings.out.resolve())}
         begin = None
@@ -104,6 +103,8 @@ def _class(settings: TrainSettings, kind: type[DetectionTrainer]) -> type[Detect
         label_cache=_cache(settings),
         enlarge_tiny=settings.overrides.get("enlarge_tiny"),
         of=kind.settled(settings.overrides, settings.box_gain),
+        factors=settings.factors,
+        pseudo_parent=settings.pseudo_parent,
     )
 
 
@@ -141,10 +142,14 @@ def _cache(settings: TrainSettings) -> Path:
 
 def _arguments(settings: TrainSettings, kind: type[DetectionTrainer]) -> dict[str, Any]:
     out = settings.out.resolve()
+    overrides = _of_ultralytics(settings.overrides, kind.keys)
+    if settings.box_gain != 1:
+        # Detectors with queries do not look at it; they have `giou_gain`.
+        overrides["box"] = settings.box_gain * float(overrides.get("box", DEFAULT_CFG_DICT["box"]))
     return {
         "deterministic": True,
         **kind.arguments(settings.batch),
-        **_of_ultralytics(settings.overrides, kind.keys),
+        **overrides,
         "pretrained": bool(settings.overrides.get("pretrained", True)),
         "imgsz": settings.imgsz,
         "epochs": settings.epochs,
@@ -201,7 +206,8 @@ def _over(settings: TrainSettings, kept: Path) -> bool:
     """Tell whether an architecture of ours had come to its last epoch; its state goes, if it was killed before that."""
     last = runs.weights_of(settings.out, "last")
     if kept.is_file():
-        over = state.read(kept)["epoch"] >= settings.epochs - 1
+        found = state.read(kept)
+        over = found["over"] or found["epoch"] >= settings.epochs - 1
     else:
         # The state goes last; weights without one are those of an ended run, or the first of a run killed right then.
         over = last is not None and (settings.epochs == 1 or read_header(last).settings.get("epoch") != 1)
@@ -211,15 +217,37 @@ def _over(settings: TrainSettings, kept: Path) -> bool:
     return over
 
 
-def _finish(settings: TrainSettings, checkpoint: dict[str, Any]) -> bool:
+def _only_begun(checkpoint: dict[str, Any], kept: Path) -> bool:
+    """Tell whether a run was killed in its first epoch's last moment: its state is missing, and nothing is lost."""
+    return checkpoint.get("epoch") == 0 and not kept.is_file()
+
+
+def continues_exactly(run: Path) -> bool:
+    """Whether a killed run would go on as if it had not been killed; one that was over already would.
+
+    Args:
+        run: its folder, which is only looked at.
+    """
+    kept, last = run / "weights" / state.NAME, run / "weights" / "last.pt"
+    try:
+        if kept.is_file():
+            return not state.read(kept)["inexact"] and resumption.is_exact(run)
+        return last.is_file() and checkpoint_of(last).get("epoch") == -1 and resumption.is_exact(run)
+    except InputError:
+        return False
+
+
+def _finish(settings: TrainSettings, checkpoint: dict[str, Any], kept: Path) -> bool:
     """Tell whether the run had already come to its last epoch; if it was killed while tidying up, tidy up."""
     epoch = checkpoint.get("epoch", -1)
-    if 0 <= epoch < settings.epochs - 1:
+    stopped = kept.is_file() and state.read(kept)["over"]
+    if 0 <= epoch < settings.epochs - 1 and not stopped:
         return False
     for name in ("last.pt", "best.pt"):
         file = settings.out / "weights" / name
         if file.is_file() and checkpoint_of(file).get("optimizer") is not None:
             strip_optimizer(file)
+    kept.unlink(missing_ok=True)
     LOGGER.info(f"icr: {settings.out} had already been trained to its last epoch")
     return True
 

@@ -25,8 +25,8 @@ class TensorCheckpoints:
     """Mixed into an Ultralytics trainer, before it: `weights/best.safetensors` and `last.safetensors` hold the average
     of the weights, in float32 and without what only training needs; `weights/state.pt` holds what a resumed run needs.
 
-    The trainer offers `loss_record()`, `require_same_loss(record)` and `take_up()`, as `DetectionTrainer` does, and
-    `args.model` is the name of an architecture.
+    The trainer offers `loss_record()`, `require_same_loss(record)`, `keep()` and `take_up(kept)`, as `DetectionTrainer`
+    does, and `args.model` is the name of an architecture.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -68,9 +68,9 @@ class TensorCheckpoints:
             return
         state.restore(trainer, self._kept)
         trainer.start_epoch = self._kept["epoch"] + 1
-        self._kept = None
         LOGGER.info(f"icr: going on with epoch {trainer.start_epoch + 1} of {trainer.epochs}")
-        trainer.take_up()
+        trainer.take_up(self._kept)
+        self._kept = None
 
     def save_model(self) -> bool:
         """Write the weights, and then the state, so that a kill between leaves one to go on from."""
@@ -89,7 +89,7 @@ class TensorCheckpoints:
         }
         for path in written:
             architectures.write(path, self.architecture, trainer.ema.ema, settings)
-        state.write(trainer.wdir / state.NAME, state.gather(trainer))
+        trainer.keep()
         return True
 
     def final_eval(self) -> None:
@@ -129,4 +129,5 @@ class TensorCheckpoints:
         trainer._model_train()
         state.restore(trainer, kept)
         trainer.scheduler.last_epoch = epoch - 1
+        trainer.stepped = -1
         return True

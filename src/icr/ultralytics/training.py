@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +16,8 @@ from ultralytics.utils.torch_utils import init_seeds, unwrap_model
 
 from icr.errors import InputError
 from icr.relations import Declared
+from icr.ultralytics import curve, state
+from icr.ultralytics.continuation import Continued
 from icr.ultralytics.dataset import PairedDataset
 from icr.ultralytics.loss import related, stock_form
 from icr.ultralytics.processes import SeveralProcesses
@@ -27,7 +29,7 @@ HEADS = (Detect, v10Detect)
 _COLUMN = 11
 
 
-class DetectionTrainer(SeveralProcesses, StockTrainer):
+class DetectionTrainer(SeveralProcesses, Continued, StockTrainer):
     """Ultralytics' trainer with the ICR loss: base `ciou`, form `product`, relations and λ of `data.yaml`.
 
     `trainer` makes one with other settings. They stand on the class, so that they reach the processes of a multi-GPU
@@ -52,6 +54,7 @@ class DetectionTrainer(SeveralProcesses, StockTrainer):
         if task != "detect":
             raise InputError(f"the task is {task!r}; the ICR loss trains plain box detectors (detect) only")
         self._box: BoxLoss | None = None
+        self._validated = -1
         super().__init__(cfg, overrides, _callbacks)
 
     def get_dataset(self) -> dict[str, Any]:
@@ -63,7 +66,7 @@ class DetectionTrainer(SeveralProcesses, StockTrainer):
             )
         if self.icr.enabled and self.args.distill_model is not None:
             raise InputError("distill_model and ICR do not go together yet; train without the one or the other")
-        self._box = self.icr.box_loss(data)
+        self._box = self.icr.box_loss(data, self.moment)
         return data
 
     def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
@@ -175,17 +178,32 @@ class DetectionTrainer(SeveralProcesses, StockTrainer):
     def resume_training(self, ckpt: Any) -> None:
         """Take up a killed run; rows of `results.csv` from after its last checkpoint go, for they come again."""
         super().resume_training(ckpt)
-        if ckpt is not None and self.resume:
-            self.take_up()
+        if ckpt is None or not self.resume:
+            return
+        file = self.wdir / state.NAME
+        kept = state.read(file) if file.is_file() else None
+        if kept is not None:
+            state.restore(self, kept)
+            self.start_epoch = kept["epoch"] + 1
+        self.take_up(kept)
 
-    def take_up(self) -> None:
-        """Go on from `start_epoch`: with batches not drawn yet, and with the rows of `results.csv` up to it."""
-        self._draw_anew()
-        if RANK in {-1, 0} and self.csv.is_file():
-            head, *rows = self.csv.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [row for row in rows if row.endswith("\n") and int(row.split(",")[0]) <= self.start_epoch]
-            with _replaced(self.csv) as part:
-                part.write_text("".join([head, *kept]), encoding="utf-8")
+    def take_up(self, kept: dict[str, Any] | None) -> None:
+        """Go on from `start_epoch`, exactly where that can be, else with batches not drawn yet.
+
+        Args:
+            kept: what `keep` left, restored already; None if there is nothing of the kind.
+        """
+        if kept is None:
+            self.note_resumption("its weights had been rounded to half precision", "its batches were drawn anew")
+            self._draw_anew()
+        elif self.go_on(kept):
+            self.note_resumption()
+        else:
+            self.note_resumption("its batches were drawn anew")
+            self._draw_anew()
+        if RANK in {-1, 0}:
+            for table in (self.csv, self.save_dir / curve.NAME):
+                curve.cut(table, self.start_epoch, _replaced)
 
     def _draw_anew(self) -> None:
         """Seed by the epoch as well, or a resumed run would see the order and the augmentations of its start again."""
@@ -199,9 +217,30 @@ class DetectionTrainer(SeveralProcesses, StockTrainer):
         last, best = self.last, self.best
         with stock_form(self.ema.ema), _replaced(last) as self.last, _replaced(best) as self.best:
             try:
-                return bool(super().save_model())
+                saved = bool(super().save_model())
             finally:
                 self.last, self.best = last, best
+        # After the weights: what is killed in between does the epoch again, from the state before.
+        self.keep()
+        return saved
+
+    def final_eval(self) -> None:
+        """Validate the best weights; the state of a training that is over goes."""
+        super().final_eval()
+        if RANK in {-1, 0}:
+            (self.wdir / state.NAME).unlink(missing_ok=True)
+
+    def validate(self) -> Any:
+        """Validate, and remember that this epoch was."""
+        found = super().validate()
+        self._validated = self.epoch
+        return found
+
+    def save_metrics(self, metrics: dict[str, Any]) -> None:
+        """Add a row to `results.csv`, and those of the classes to `curve.csv`."""
+        super().save_metrics(metrics)
+        if self._validated == self.epoch:
+            curve.append(self.save_dir / curve.NAME, self.epoch + 1, self.validator.metrics)
 
     def train(self) -> None:
         """Train; over several GPUs, without the removal of the run folder that comes before Ultralytics starts them."""
@@ -222,6 +261,8 @@ def trainer(
     label_cache: Path | None = None,
     enlarge_tiny: bool | None = None,
     of: type[DetectionTrainer] = DetectionTrainer,
+    factors: Sequence[float] = (),
+    pseudo_parent: bool = False,
 ) -> type[DetectionTrainer]:
     """Make a trainer class with these settings, for `YOLO(...).train(trainer=…)`.
 
@@ -235,6 +276,8 @@ def trainer(
         label_cache: folder for Ultralytics' label cache; None: beside the labels, where Ultralytics puts it.
         enlarge_tiny: whether the assigner enlarges boxes with a side below 16 px; None: as the detector does.
         of: the trainer to settle; the one of other architectures is `architecture_trainer.ArchitectureTrainer`.
+        factors: for `matched`: the factor of every child with a parent, by epoch; the last one holds for the rest.
+        pseudo_parent: hold children to a box of their parent's size at a random place instead of the parent.
 
     Returns:
         A subclass of that trainer, made by value, so that it can be sent to other processes with its settings.
@@ -246,7 +289,7 @@ def trainer(
         >>> trainer(base="giou", weight=1.0).icr.base
         'giou'
     """
-    settings = settle(base, weight, form, relations, enabled, label_cache)
+    settings = settle(base, weight, form, relations, enabled, label_cache, factors, pseudo_parent)
     own = {"icr": settings, "enlarge_tiny": enlarge_tiny, "__module__": __name__}
     return type(f"Configured{of.__name__}", (of,), own)
 
