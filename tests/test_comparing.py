@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from icr import runs, training
+from icr import resumption, runs, training
 from icr.comparing.arms import compare_runs
 from icr.comparing.judging import predictions_of
 from icr.comparing.seeds import COMPARISON, TABLE, cells, compare_seeds
@@ -127,7 +127,7 @@ def test_finished_runs_are_not_run_again_and_more_seeds_add_to_them(data: Path, 
     assert any("from 3 pairs of runs before" in remark for remark in outcome.comparison.remarks)
 
 
-def test_a_killed_run_goes_on_and_is_said(data: Path, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_and_is_said_unless_it_did_so_exactly(data: Path, tmp_path: Path) -> None:
     compare(data, tmp_path, Pretend())
     killed = tmp_path / "seed1-icr"
     (killed / runs.METRICS).unlink()
@@ -135,9 +135,13 @@ def test_a_killed_run_goes_on_and_is_said(data: Path, tmp_path: Path) -> None:
     (killed / "weights" / "last.pt").write_bytes(b"")
     runs.write_json(killed / runs.RECORD, {**runs.read_record(killed), "trained": False})
     again = Pretend()
+    resumption.note(killed, 1, [])
     outcome = compare(data, tmp_path, again)
     assert again.asked == ["seed1-icr resumed"]
-    assert any("interrupted and resumed" in each and "seed1-icr" in each for each in outcome.comparison.remarks)
+    assert not any("interrupted" in each for each in outcome.comparison.remarks)
+    resumption.note(killed, 2, ["its batches were drawn anew"])
+    remarks = compare(data, tmp_path, again).comparison.remarks
+    assert any("interrupted and not gone on exactly" in each and "seed1-icr (its batches" in each for each in remarks)
 
 
 def test_a_failed_run_is_reported_and_the_rest_goes_on(data: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from icr import runs, training
+from icr import resumption, runs, training
 from icr.comparing.judging import Say, judge_runs
 from icr.errors import InputError
 
@@ -24,8 +24,6 @@ BASELINE, ICR = "baseline", "ICR"
 
 SETTINGS = ("model", "relations", "base", "form", "icr", "imgsz", "epochs", "batch", "overrides")
 """What `run.json` says of a run that makes it what it is, the seed aside."""
-
-_RESUMED = "resumed.json"
 
 
 @dataclass(frozen=True)
@@ -187,12 +185,6 @@ def _run(
         number = len(planned) - len(waiting) + place + 1
         say(f"run {number} of {len(planned)}: seed {cell.seed}, {cell.arm}, in {cell.folder}{left}")
         resume = (cell.folder / runs.RECORD).is_file()
-        if (
-            resume
-            and runs.weights_of(cell.folder, "last") is not None
-            and not runs.read_record(cell.folder).get("trained")
-        ):
-            _note_interruption(cell.folder)
         begun = time.monotonic()
         try:
             train(
@@ -258,15 +250,16 @@ def _looked_before(out: Path, pairs: int) -> list[str]:
     ]
 
 
-def _note_interruption(folder: Path) -> None:
-    runs.write_json(folder / _RESUMED, {"resumed": True})
-
-
 def _interrupted(out: Path, pairs: Sequence[tuple[Path, Path]]) -> list[str]:
-    resumed = [str(run.relative_to(out)) for pair in pairs for run in pair if (run / _RESUMED).is_file()]
-    if not resumed:
+    """Say which runs went on after an interruption in another way than they would have without it.
+
+    A run that went on exactly is the run that it would have been, and needs no word.
+    """
+    told = [(run.relative_to(out), resumption.reasons(run)) for pair in pairs for run in pair]
+    inexact = [f"{run} ({'; '.join(reasons)})" for run, reasons in told if reasons]
+    if not inexact:
         return []
-    return [f"interrupted and resumed, so no longer with the order of data of its pair: {', '.join(resumed)}"]
+    return [f"interrupted and not gone on exactly, so no longer treated as its pair: {', '.join(inexact)}"]
 
 
 def _duration(seconds: float) -> str:
