@@ -93,7 +93,7 @@ class Boxes(torch.nn.Module):
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    for package in ("onnx", "onnxruntime", "onnxscript"):
+    for package in ("onnx", "onnxruntime"):
         pytest.importorskip(package)
     file = tmp_path_factory.mktemp("exported") / "boxes.onnx"
     exporting.write(exporting.Exportable(Boxes(), described(fit="stretch"), free_size=False), file)

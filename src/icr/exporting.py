@@ -22,7 +22,7 @@ FORMATS = ("onnx",)
 OPSET = 18
 INPUT = "images"
 _OUTPUTS = {"logits": ("logits", "pred_boxes")}
-_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+_PACKAGES = ("onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,11 @@ class Exportable:
         module: in evaluation mode on the CPU: (B, 3, H, W) float32, RGB, 0..1 -> the outputs of its layout.
         description: goes into the file.
         free_size: whether height and width may be any multiple of the stride; else they are `imgsz` for good.
-        by_export: whether it must go through `torch.export`, for operators that the tracing exporter lacks.
     """
 
     module: nn.Module
     description: Description
     free_size: bool
-    by_export: bool = False
 
 
 def export(
@@ -111,13 +109,9 @@ def write(made: Exportable, target: Path) -> None:
     example = torch.zeros(2, 3, side, side)
     outputs = _OUTPUTS.get(made.description.layout, ("output0",))
     settings: dict[str, Any] = {"input_names": [INPUT], "output_names": list(outputs), "opset_version": OPSET}
-    if made.by_export:
-        settings |= {"dynamo": True, "verbose": False, "external_data": False}
-        settings["dynamic_shapes"] = ({0: torch.export.Dim("batch", min=1, max=1024)},)
-    else:
-        known = inspect.signature(torch.onnx.export).parameters
-        settings |= {"dynamo": False} if "dynamo" in known else {}
-        settings["dynamic_axes"] = _free_axes(made, outputs)
+    settings["dynamic_axes"] = _free_axes(made, outputs)
+    if "dynamo" in inspect.signature(torch.onnx.export).parameters:
+        settings["dynamo"] = False  # by tracing: the other way needs sizes that are fixed for good
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")

@@ -16,7 +16,6 @@ from icr.transformers.weights import write
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-pytest.importorskip("onnxscript")
 
 NAMES = ["plate", "vehicle"]
 SIZE = 96

@@ -19,7 +19,6 @@ from icr import detectors, exporting
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-pytest.importorskip("onnxscript")
 
 Trained = Callable[..., Path]
 
@@ -158,9 +157,40 @@ def test_the_command_writes_beside_the_weights_and_never_over(
 
     weights = tmp_path / "best.pt"
     weights.write_bytes((trained("icr") / "weights" / "best.pt").read_bytes())
+    capsys.readouterr()
     assert icr(["export", str(weights), "--format", "onnx", "--imgsz", "64", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["file"] == str(tmp_path / "best.onnx") and told["imgsz"] == 64 and told["names"] == ["plate", "vehicle"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.onnx", "best.pt"]
     assert icr(["export", str(weights)]) == 2
     assert "nothing is written over" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["yolov9-t", *(pytest.param(each, marks=pytest.mark.slow) for each in ("uav-detr-r18", "rtdetr-resnet50"))],
+)
+def test_other_architectures_are_exported_without_what_only_training_needs(name: str, tmp_path: Path) -> None:
+    import onnxruntime
+
+    from icr.ultralytics.building import build
+    from icr.ultralytics.exporting import prepare
+
+    torch.manual_seed(0)
+    model = build(name, 2)
+    model.names = {0: "plate", 1: "vehicle"}
+    made = prepare(model, name, 160)
+    exporting.write(made, tmp_path / "x.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "x.onnx"), providers=["CPUExecutionProvider"])
+    scores = 4
+    for pictures in (1, 3):
+        shown = torch.rand(pictures, 3, 160, 160)
+        with torch.no_grad():
+            theirs = made.module(shown).numpy()
+        (ours,) = session.run(None, {exporting.INPUT: shown.numpy()})
+        assert ours.shape == theirs.shape
+        if made.description.layout == "anchors":
+            np.testing.assert_allclose(ours, theirs, atol=1e-3)
+        else:  # queries of nearly the same score may change places
+            np.testing.assert_allclose(np.sort(ours[..., scores]), np.sort(theirs[..., scores]), atol=1e-5)
+    assert not [node for node in onnx.load(str(tmp_path / "x.onnx")).graph.node if "aux" in node.name]

@@ -51,7 +51,7 @@ def test_every_command_that_reads_weights_asks_for_trust(
 
 
 def test_export_takes_trust_too(foreign: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for package in ("onnx", "onnxruntime", "onnxscript"):
+    for package in ("onnx", "onnxruntime"):
         pytest.importorskip(package)
     assert icr(["export", str(foreign)]) == 2
     assert "--trust" in capsys.readouterr().err

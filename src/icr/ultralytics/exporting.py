@@ -50,8 +50,7 @@ def prepare(model: Any, name: str, imgsz: int) -> Exportable:
         fit="stretch" if queries else "letterbox",
         stride=max(int(max(model.stride)), 32),
     )
-    by_export = any(getattr(module, "needs_torch_export", False) for module in model.modules())
-    return Exportable(model, description, free_size=not queries, by_export=by_export)
+    return Exportable(model, description, free_size=not queries)
 
 
 def _name(model: Any, trained: dict[str, Any], weights: Path) -> str:
