@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pretended_training
 import pytest
-from pretended_training import FAULTS, TRAIN
+from pretended_training import FAULTS, INEXACT, TRAIN
 from real_grid import write_grid
 from small_grids import SCENES, small_grid
 
-from icr import runs
+from icr import resumption, runs
 from icr.bench import store
 from icr.bench.grid import Cell, Grid
 from icr.bench.listing import known_grids, stores_in
@@ -151,6 +152,23 @@ def test_a_cell_killed_while_it_was_judged_is_not_trained_again(tmp_path: Path) 
     assert go(small_grid(seeds=1), tmp_path).ran == 1
     assert (killed / "results.csv").stat().st_mtime_ns == before
     assert (killed / runs.METRICS).is_file()
+
+
+def test_a_killed_cell_goes_on_where_its_engine_can_do_so_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("icr.bench.runner.engine", lambda name: SimpleNamespace(continues_exactly=lambda run: True))
+    fault(monkeypatch, icr_seed0="kill")
+    grid = small_grid(arms=["icr"], seeds=1)
+    for folder in ("exactly", "not"):
+        assert len(go(grid, tmp_path / folder, TRAIN).failures) == 1
+    fault(monkeypatch)
+    go(grid, tmp_path / "exactly", TRAIN)
+    monkeypatch.setenv(INEXACT, "1")
+    go(grid, tmp_path / "not", TRAIN)
+    exactly, restarted = (store.finished(tmp_path / folder)[0] for folder in ("exactly", "not"))
+    assert (exactly.interrupted, restarted.interrupted) == ("continued", "restarted")
+    assert resumption.resumed(exactly.folder) and not resumption.resumed(restarted.folder)
 
 
 CHANGED = {

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from icr import runs
 from icr.bench import arms, checking, generated, interruption, opening, store
 from icr.bench.grid import Cell, Grid
 from icr.bench.local import Executor, Inline, Processes
@@ -237,8 +238,11 @@ def _stopped(place: Executor) -> Iterator[None]:
 
 def _continues_exactly(model: str, cell: Cell, folder: Path) -> bool:
     """Whether the engine of a model can go on with a killed cell exactly where it was."""
+    own = store.folder_of(folder, cell)
+    if not (own / runs.RECORD).is_file():
+        return False
     exact = getattr(engine(find(model).engine), "continues_exactly", None)
-    return exact is not None and bool(exact(store.folder_of(folder, cell)))
+    return exact is not None and bool(exact(own))
 
 
 def _rows(path: Path) -> int:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from icr import resumption
 from icr.bench.grid import Cell
 from icr.bench.store import Interrupted, write_cell
 from icr.errors import InputError
@@ -77,6 +79,8 @@ class Job:
 def carry_out(job: Job, train: Train | None = None, say: Callable[[str], None] = print) -> str:
     """Train a cell, store what its last weights find in the test pictures, and leave `cell.json`.
 
+    A cell that was to go on exactly and could not, for something around it has changed, starts again from zero.
+
     Args:
         job: what to train.
         train: None: the one that the job names.
@@ -88,6 +92,11 @@ def carry_out(job: Job, train: Train | None = None, say: Callable[[str], None] =
     began = time.monotonic()
     try:
         _train(job, train, say)
+        if job.resume and (reasons := resumption.reasons(job.folder)):
+            say(f"it did not go on exactly ({'; '.join(reasons)}), so it starts again from zero")
+            shutil.rmtree(job.folder)
+            job, began = replace(job, resume=False, interrupted="restarted", before=0.0), time.monotonic()
+            _train(job, train, say)
     except Exception as error:
         traceback.print_exc()
         told = in_one_line(error)
