@@ -293,9 +293,9 @@ def test_two_processes_train_count_all_pairs_and_outlast_pictures_without_boxes(
     pairs = sum(line.startswith("0 ") for line in (tmp_path / "sparse/labels/train/002.txt").read_text().splitlines())
     assert pairs
     calm = dict.fromkeys(("photometric", "zoom_out", "iou_crop"), 0)
-    settings = asked(data_yaml=data, batch=2, overrides=calm)
+    settings = asked(data_yaml=data, batch=2, epochs=1, overrides=calm)
     launch(settings, ["cpu", "cpu"])
-    assert [float(row["train/icr_pairs"]) for row in table(settings.out)] == [pairs / 2] * 2
+    assert [float(row["train/icr_pairs"]) for row in table(settings.out)] == [pairs / 2]
     assert (settings.out / "weights/last.safetensors").is_file() and not (settings.out / "checkpoints").exists()
 
 

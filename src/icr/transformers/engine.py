@@ -83,6 +83,9 @@ def _train(settings: TrainSettings, asked: EngineSettings, checkpoint: Path | No
         network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     network.to(arguments.device)
     average = Ema(network, asked.ema_decay, asked.ema_ramp) if asked.ema_decay else None
+    if asked.compile:
+        # The backbone alone: the decoder would be compiled anew for each number of denoising queries.
+        network.model.backbone.compile()
     until = 0
     if checkpoint is not None:
         until = _taken_up(checkpoint, average)
@@ -123,7 +126,6 @@ def _arguments(settings: TrainSettings, asked: EngineSettings) -> TrainingArgume
         bf16=half == "bf16",
         seed=settings.seed,
         use_cpu=on_cpu,
-        torch_compile=asked.compile,
         dataloader_num_workers=settings.workers,
         dataloader_pin_memory=not on_cpu,
         remove_unused_columns=False,

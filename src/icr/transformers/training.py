@@ -67,6 +67,8 @@ class DetectionTrainer(Trainer):
             num_workers=self.args.dataloader_num_workers,
             pin_memory=self.args.dataloader_pin_memory,
             persistent_workers=self.args.dataloader_num_workers > 0,
+            # Its own: a loader draws from the global one, how often depends on the number of processes.
+            generator=torch.Generator(),
         )
         prepared: DataLoader[Any] = self.accelerator.prepare(loader)
         return prepared
