@@ -309,4 +309,6 @@ def _told(record: dict[str, Any]) -> str:
     if not isinstance(box, dict):
         return f"Ultralytics' own loss{tiny}"
     relations = "; ".join(f"{child} in {parents} λ {weight:g}" for child, parents, weight in box["relations"])
-    return f"base {box['base']}, form {box['form']}, relations {relations}{tiny}"
+    factors = f", factors {box['factors']}" if box.get("factors") else ""
+    pseudo = ", pseudo-parents" if box.get("pseudo_parent") else ""
+    return f"base {box['base']}, form {box['form']}, relations {relations}{factors}{pseudo}{tiny}"
