@@ -68,4 +68,5 @@ class FrequencyFocus(nn.Module):
         self.unused = nn.Conv2d(channels, 2 * channels, 3, padding=1, groups=channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.alpha * filtered(self.gate(x), self.value(x)).to(x.dtype) + self.beta * x
+        # float32 until α has scaled it: a spectrum of thousands of places can go beyond half precision
+        return (self.alpha * filtered(self.gate(x), self.value(x)) + self.beta * x).to(x.dtype)
