@@ -258,6 +258,14 @@ def test_a_network_that_transformers_cannot_build_is_refused():
         start("rtdetrv2-r18", NAMES, SIZE, read({"config": {"decoder_layerz": 2}}), lambda text: None)
 
 
+def test_a_size_with_fewer_places_than_queries_is_refused(asked):
+    """At 96 px strides 8, 16 and 32 give 144 + 36 + 9 places; multi-scale goes down to 64 px, with 84."""
+    with pytest.raises(InputError, match=r"at 96 px the network sees 189 places, and has 300 queries .* queries=189"):
+        engine.train(asked(overrides={"queries": 300}))
+    with pytest.raises(InputError, match=r"at 64 px the network sees 84 places, and has 100 queries"):
+        engine.train(asked(overrides={"queries": 100, "multiscale": True}))
+
+
 def test_terms_that_are_not_asked_for_are_left_alone(asked):
     network = tiny()
     engine._set_loss(network, asked(), read({**TINY, "icr_terms": ["main", "denoising"]}), _names())

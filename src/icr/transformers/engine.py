@@ -24,7 +24,7 @@ from icr.transformers.ema import Ema
 from icr.transformers.history import Table
 from icr.transformers.launch import launch, needs_launch
 from icr.transformers.loss import loss_function
-from icr.transformers.prediction import TransformersPredictor, scale_of
+from icr.transformers.prediction import TransformersPredictor, check_places, scale_of
 from icr.transformers.probe import Probe, probe_step
 from icr.transformers.settings import TERMS, EngineSettings, read
 from icr.transformers.training import AVERAGE, Bar, DetectionTrainer, Epochs, Follow, last_whole
@@ -76,6 +76,8 @@ def _train(settings: TrainSettings, asked: EngineSettings, checkpoint: Path | No
     dataset = read_data(settings.data_yaml)
     begin = start(settings.model, dataset.names, settings.imgsz, asked, _say if _first() else _silent)
     network = begin.network
+    sizes = sizes_around(settings.imgsz) if asked.varies_size(begin.model) else ()
+    check_places(network, min((settings.imgsz, *sizes)))
     _set_loss(network, settings, asked, dataset)
     pictures = _pictures(settings, asked, dataset, begin.model)
     _set_warm_up(arguments, asked, pictures)
@@ -97,7 +99,7 @@ def _train(settings: TrainSettings, asked: EngineSettings, checkpoint: Path | No
         model=network,
         args=arguments,
         train_dataset=pictures,
-        data_collator=Collate(sizes_around(settings.imgsz) if asked.varies_size(begin.model) else ()),
+        data_collator=Collate(sizes),
         callbacks=[*([Follow(average)] if average else []), epochs],
     )
     epochs.trainer = trainer

@@ -75,11 +75,12 @@ class TransformersPredictor:
             iou: of no effect: these detectors have no non-maximum suppression.
 
         Raises:
-            InputError: a file is no picture that can be read, or `imgsz` is no multiple of 32.
+            InputError: a file is no picture that can be read, or `imgsz` is no multiple of 32, or too small.
         """
         size = imgsz or self.imgsz
         if size % _STRIDE:
             raise InputError(f"imgsz {size}: this detector takes multiples of 32, such as {self.imgsz}")
+        check_places(self.model, size)
         return self._in_batches(iter(images), size, conf, max_det, batch)
 
     def _in_batches(
@@ -93,6 +94,21 @@ class TransformersPredictor:
                     *best(found.logits, found.pred_boxes, max_det), pictures, strict=True
                 ):
                     yield _prediction(scores, labels, boxes, picture, conf)
+
+
+def check_places(network: Any, size: int) -> None:
+    """Refuse a size at which a network has fewer places to look at than queries to choose from them.
+
+    Raises:
+        InputError: says how many of each there are.
+    """
+    queries = getattr(network.config, "num_queries", 0)
+    places = sum((size // stride) ** 2 for stride in getattr(network.config, "feat_strides", ()))
+    if 0 < places < queries:
+        raise InputError(
+            f"at {size} px the network sees {places} places, and has {queries} queries to choose from them; "
+            f"give a larger --imgsz, or train with --set queries={places} at most"
+        )
 
 
 def stretched(picture: Picture, size: int) -> Tensor:
