@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from icr.cli.commands import run
-from icr.data import formats, remembered
+from icr.data import formats, parsing
 from icr.data.dataset import Finding, Sample
 from icr.data.formats import yolo
 from icr.data.packing import pack, unpack
@@ -119,6 +120,35 @@ def test_files_changed_just_now_are_not_relied_on(plates: Path, parsed: list[str
     assert len(list(samples)) == len(list(samples)) == 9 and len(parsed) == 10, "held for as long as they are looked at"
 
 
+def test_two_files_that_exchange_their_names_are_known_apart(plates: Path) -> None:
+    formats.read(plates, skim=True)
+    one, other = (plates / f"labels/train/{number}.txt" for number in (1, 7))
+    other.write_text("1 0.5 0.5 0.1 0.05\n0 0.5 0.5 0.5 0.5\n")
+    os.utime(other, (OLD, OLD))  # of one size and one time, as from an archive
+    formats.read(plates, skim=True)
+    one.rename(plates / "other")
+    other.rename(one)
+    (plates / "other").rename(other)
+    same_as_in_memory(plates)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_no_text(plates: Path) -> None:
+    for kind, suffix, source in (("images", ".png", "0.png"), ("labels", ".txt", "3.txt")):
+        name = os.fsencode(plates / kind / "train") + b"/\xff" + suffix.encode()
+        Path(os.fsdecode(name)).write_bytes((plates / kind / "train" / source).read_bytes())
+    age(plates)
+    same_as_in_memory(plates)
+    same_as_in_memory(plates)
+
+
+def test_processes_that_end_at_once_are_done_without(plates: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "_WORTH_PROCESSES", 0)
+    monkeypatch.setattr(parsing, "_PART", 3)
+    monkeypatch.setattr(parsing, "_begin", os._exit)  # as where a script has no main guard
+    same_as_in_memory(plates)
+
+
 def test_without_a_cache_the_labels_are_read(plates: Path, cache: Path) -> None:
     cache.write_text("a file in its place")
     same_as_in_memory(plates)
@@ -146,7 +176,7 @@ def test_other_processes_read_the_same(plates: Path, monkeypatch: pytest.MonkeyP
         (plates / f"images/train/{number}.png").write_bytes((plates / "images/train/0.png").read_bytes())
         (plates / f"labels/train/{number}.txt").write_text("0 0.5 0.5 0.1 0.05\n")
     age(plates)
-    monkeypatch.setattr(remembered, "_WORTH_PROCESSES", 10)
+    monkeypatch.setattr(parsing, "_WORTH_PROCESSES", 10)
     same_as_in_memory(plates)
 
 

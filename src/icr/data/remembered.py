@@ -10,31 +10,39 @@ from __future__ import annotations
 import os
 import time
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from hashlib import blake2b
 from itertools import islice
-from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import TypeAlias, overload
+from typing import NamedTuple, TypeAlias, overload
 
 from icr.data.dataset import Finding, Sample
-from icr.data.packing import pack, unpack
+from icr.data.packing import summary, unpack
+from icr.data.parsing import Parse, Parser
 from icr.data.sqlite_file import SqliteFile, folder
 
-Parse: TypeAlias = Callable[[Path], tuple["Sample | None", list[Finding]]]
-"""A picture to its sample, None where it cannot be used, and to what was found; can be sent to another process."""
+FilesOf: TypeAlias = Callable[[str], Iterable[str]]
+"""A picture's path to the paths of everything that its sample is made from."""
 
-FilesOf: TypeAlias = Callable[[Path], Iterable[str]]
-"""A picture to the paths of everything that its sample is made from."""
+ReadAll: TypeAlias = Callable[[Sequence[str], Parse, FilesOf, str], "tuple[Sequence[Sample], list[Finding]]"]
+"""`read_pictures` or `read_now`."""
 
-_FORM = 1
+_FORM = 2
 _LARGEST = 2**30
 _CHUNK = 400
+_AHEAD = 3
+"""Chunks that are being parsed while an earlier one is taken in."""
+
 _SETTLED = 2_000_000_000
-_WORTH_PROCESSES = 4_000
-"""Fewer new pictures are parsed sooner than other processes are ready."""
+
+
+def read_now(
+    pictures: Sequence[str], parse: Parse, files_of: FilesOf, meaning: str
+) -> tuple[list[Sample], list[Finding]]:
+    """As `read_pictures`, but into memory, and nothing is known from before."""
+    read = [parse(Path(each)) for each in pictures]
+    return [sample for sample, _ in read if sample is not None], [each for _, found in read for each in found]
 
 
 class StoredSamples(Sequence[Sample]):
@@ -71,15 +79,21 @@ class StoredSamples(Sequence[Sample]):
         try:
             for start in range(0, len(places), _CHUNK):
                 chunk = places[start : start + _CHUNK]
-                known = _known(file, [(os.fsencode(self._pictures[at]), self._stamps[at]) for at in chunk])
-                for at in chunk:
-                    yield self._held.get(at) or self._one(at, known.get(os.fsencode(self._pictures[at])))
+                paths = [os.fsencode(self._pictures[at]) for at in chunk]
+                known = _known(file, [(path, self._stamps[at]) for path, at in zip(paths, chunk, strict=True)])
+                for at, path in zip(chunk, paths, strict=True):
+                    yield self._held.get(at) or self._one(at, known.get(path))
         finally:
             file.close()
 
     def _one(self, at: int, body: bytes | None) -> Sample:
         image = Path(self._pictures[at])
-        sample = _read(body, image)[0] if body is not None else None
+        sample = None
+        if body is not None:
+            try:
+                sample = unpack(body, image)[0]
+            except ValueError:
+                sample = None
         if sample is None:
             sample = self._parse(image)[0]
             if sample is None:  # gone, or spoilt, since it was read
@@ -88,13 +102,41 @@ class StoredSamples(Sequence[Sample]):
         return sample
 
 
+class JoinedSamples(Sequence[Sample]):
+    """Several parts of a split, one after the other."""
+
+    def __init__(self, parts: Sequence[Sequence[Sample]]) -> None:
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    @overload
+    def __getitem__(self, place: int) -> Sample: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Sample]: ...
+    def __getitem__(self, place: int | slice) -> Sample | list[Sample]:
+        if isinstance(place, slice):
+            return [self[at] for at in range(len(self))[place]]
+        at = range(len(self))[place]
+        for part in self._parts:
+            if at < len(part):
+                return part[at]
+            at -= len(part)
+        raise IndexError(place)
+
+    def __iter__(self) -> Iterator[Sample]:
+        for part in self._parts:
+            yield from part
+
+
 def read_pictures(
-    pictures: Sequence[Path], parse: Parse, files_of: FilesOf, meaning: str
+    pictures: Sequence[str], parse: Parse, files_of: FilesOf, meaning: str
 ) -> tuple[StoredSamples, list[Finding]]:
     """Read pictures, those that are known from before and have not changed since excepted.
 
     Args:
-        pictures: the picture files, in order.
+        pictures: the paths of the picture files, in order.
         parse: reads one.
         files_of: what its sample is made from, itself included.
         meaning: whatever else the result depends on: the reader and its settings.
@@ -106,33 +148,21 @@ def read_pictures(
     stamps = array("q")
     findings: list[Finding] = []
     path = folder() / "labels.sqlite"
-    salt = blake2b(f"{_FORM} {meaning}".encode(), digest_size=16).digest()
+    salt = blake2b(f"{_FORM} {meaning}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
     file = _open(path)
-    waiting = iter(pictures)
     held: dict[int, Sample] = {}
-    with _Parser(parse) as parser:
+    with Parser(parse) as parser:
         try:
-            while chunk := list(islice(waiting, _CHUNK)):
-                keys = [_stamp(files_of(each), salt) for each in chunk]
-                paths = [os.fsencode(each) for each in chunk]
-                known = _known(file, [(name, key) for name, (key, _) in zip(paths, keys, strict=True)])
-                new = parser.parse([each for each, name in zip(chunk, paths, strict=True) if name not in known])
-                added = []
-                for image, name, (key, settled) in zip(chunk, paths, keys, strict=True):
-                    body = known[name] if name in known else next(new)
-                    sample, found = _read(body, image)
-                    if name in known and sample is None and not found:  # a spoilt row
-                        sample, found = parse(image)
-                        body = pack(sample, found)
-                    findings += found
-                    if settled and name not in known:
-                        added.append((name, key, body))
-                    if sample is not None:
-                        if not settled:
+            for row in _rows(pictures, parser, files_of, salt, file):
+                there, found = summary(row.body)
+                findings += found
+                if there:
+                    if not row.settled:
+                        sample, _ = unpack(row.body, Path(row.picture))
+                        if sample is not None:
                             held[len(names)] = sample
-                        names.append(str(image))
-                        stamps.append(key)
-                file.add(added)
+                    names.append(row.picture)
+                    stamps.append(row.stamp)
         finally:
             file.close()
     samples = StoredSamples(names, stamps, path, parse)
@@ -140,44 +170,65 @@ def read_pictures(
     return samples, findings
 
 
-class _Parser:
-    """Parses here, or, once enough has been new, in other processes as well."""
+class _Row(NamedTuple):
+    """A picture with what is packed of it, the state of its files, and whether that is old enough to be relied on."""
 
-    def __init__(self, parse: Parse) -> None:
-        self._parse, self._done = parse, 0
-        self._pool: ProcessPoolExecutor | None = None
-
-    def __enter__(self) -> _Parser:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-
-    def parse(self, pictures: Sequence[Path]) -> Iterator[bytes]:
-        self._done += len(pictures)
-        alone = (os.cpu_count() or 1) < 2 or parent_process() is not None
-        if self._pool is None and self._done > _WORTH_PROCESSES and not alone:
-            # forking a process that has threads (PyTorch's, a progress bar's) can hang it
-            self._pool = ProcessPoolExecutor(min(os.cpu_count() or 1, 8), get_context("spawn"))
-        if self._pool is None or len(pictures) < 50:
-            return map(partial(_packed, self._parse), pictures)
-        return self._pool.map(partial(_packed, self._parse), pictures, chunksize=50)
+    picture: str
+    body: bytes
+    stamp: int
+    settled: bool
 
 
-def _packed(parse: Parse, image: Path) -> bytes:
-    return pack(*parse(image))
+def _rows(pictures: Sequence[str], parser: Parser, files_of: FilesOf, salt: bytes, file: SqliteFile) -> Iterator[_Row]:
+    """Every picture, in order, from the cache or parsed; what is new goes into the cache."""
+    waiting = iter(pictures)
+    begun: deque[_Chunk] = deque()
+    while True:
+        while len(begun) < _AHEAD and (chunk := list(islice(waiting, _CHUNK))):
+            begun.append(_Chunk(chunk, parser, files_of, salt, file))
+        if not begun:
+            return
+        yield from begun.popleft().rows(file)
 
 
-def _read(body: bytes, image: Path) -> tuple[Sample | None, list[Finding]]:
+class _Chunk:
+    """Some pictures, those among them that are not known being parsed."""
+
+    def __init__(self, pictures: list[str], parser: Parser, files_of: FilesOf, salt: bytes, file: SqliteFile) -> None:
+        self._pictures = pictures
+        self._keys = [_stamp(files_of(each), salt) for each in pictures]
+        self._paths = [os.fsencode(each) for each in pictures]
+        asked = [(path, key) for path, (key, _) in zip(self._paths, self._keys, strict=True)]
+        self._known = {path: body for path, body in _known(file, asked).items() if _is_sound(body)}
+        new = [each for each, path in zip(pictures, self._paths, strict=True) if path not in self._known]
+        self._new = parser.parse(new)
+
+    def rows(self, file: SqliteFile) -> Iterator[_Row]:
+        added = []
+        for picture, path, (key, settled) in zip(self._pictures, self._paths, self._keys, strict=True):
+            body = self._known.get(path)
+            if body is None:
+                body = next(self._new)
+                if settled:
+                    added.append((path, key, body))
+            yield _Row(picture, body, key, settled)
+        file.add(added)
+
+
+def _is_sound(body: bytes) -> bool:
     try:
-        return unpack(body, image)
+        summary(body)
     except ValueError:
-        return None, []
+        return False
+    return True
 
 
 def _stamp(files: Iterable[str], salt: bytes) -> tuple[int, bool]:
-    """A number for the state of some files, and whether it is old enough to be relied on."""
+    """A number for the state of some files, and whether it is old enough to be relied on.
+
+    Where the system keeps the time of the last change of a file's name and place (`st_ctime`), two files that have
+    exchanged their names are known, too: those unpacked from one archive often have one size and one time.
+    """
     digest = blake2b(salt, digest_size=8)
     newest = 0
     for path in files:
@@ -186,7 +237,7 @@ def _stamp(files: Iterable[str], salt: bytes) -> tuple[int, bool]:
         except (OSError, ValueError):
             digest.update(b"none;")
             continue
-        digest.update(b"%d %d;" % (status.st_size, status.st_mtime_ns))
+        digest.update(b"%d %d %d;" % (status.st_size, status.st_mtime_ns, status.st_ctime_ns))
         newest = max(newest, status.st_mtime_ns)
     return int.from_bytes(digest.digest(), "little", signed=True), abs(time.time_ns() - newest) > _SETTLED
 

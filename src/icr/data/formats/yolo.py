@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from icr.data.formats.text import counted, read_lines
 from icr.data.formats.yolo_config import Config, find_config, list_pictures, read_config, requested
 from icr.data.formats.yolo_rows import Ints, Rows, keep_usable, pairs_by_order, parse_pairs, parse_rows
 from icr.data.formats.yolo_write import label_rows, pair_rows, relation_block, write, write_config, write_split
-from icr.data.remembered import FilesOf, Parse, read_pictures
+from icr.data.remembered import ReadAll, read_now, read_pictures
 from icr.errors import InputError
 from icr.relations import ResolvedRelation, resolve
 from icr.version import __version__
@@ -37,9 +37,6 @@ __all__ = [
 ]
 
 
-ReadAll: TypeAlias = Callable[[Sequence[Path], Parse, FilesOf, str], "tuple[Sequence[Sample], list[Finding]]"]
-
-
 def label_file(image: Path) -> Path:
     """The label file of a picture: ``labels`` in place of the last folder ``images``; else it lies beside the picture.
 
@@ -49,7 +46,7 @@ def label_file(image: Path) -> Path:
         >>> label_file(Path("/d/train/a.jpg")).as_posix()
         '/d/train/a.txt'
     """
-    return _beside_images(image, "labels") or image.with_suffix(".txt")
+    return Path(_label_file(str(image)))
 
 
 def pairs_file(image: Path) -> Path:
@@ -61,13 +58,25 @@ def pairs_file(image: Path) -> Path:
         >>> pairs_file(Path("/d/train/a.jpg")).as_posix()
         '/d/train/pairs/a.txt'
     """
-    return _beside_images(image, "pairs") or image.parent / "pairs" / f"{image.stem}.txt"
+    return Path(_pairs_file(str(image)))
 
 
-def _beside_images(image: Path, folder: str) -> Path | None:
-    before, images, after = str(image).rpartition(f"{os.sep}images{os.sep}")
-    stem = os.path.splitext(after)[0]  # noqa: PTH122 (called several times for every picture of large sets)
-    return Path(f"{before}{os.sep}{folder}{os.sep}{stem}.txt") if images else None
+# In terms of text, for these are called several times for every picture of large sets.
+
+
+def _label_file(image: str) -> str:
+    return _beside_images(image, "labels") or f"{os.path.splitext(image)[0]}.txt"  # noqa: PTH122
+
+
+def _pairs_file(image: str) -> str:
+    folder, name = os.path.split(image)
+    return _beside_images(image, "pairs") or os.path.join(folder, "pairs", f"{os.path.splitext(name)[0]}.txt")  # noqa: PTH118, PTH122
+
+
+def _beside_images(image: str, folder: str) -> str:
+    before, images, after = image.rpartition(f"{os.sep}images{os.sep}")
+    stem = os.path.splitext(after)[0]  # noqa: PTH122
+    return f"{before}{os.sep}{folder}{os.sep}{stem}.txt" if images else ""
 
 
 def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
@@ -76,7 +85,7 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
     Raises:
         InputError: there is no `data.yaml`, or it cannot be one.
     """
-    return _read(source, splits, _in_memory)
+    return _read(source, splits, read_now)
 
 
 def skim(source: Path, splits: Sequence[str] | None = None) -> Dataset:
@@ -86,13 +95,6 @@ def skim(source: Path, splits: Sequence[str] | None = None) -> Dataset:
         InputError: as `read`.
     """
     return _read(source, splits, read_pictures)
-
-
-def _in_memory(
-    pictures: Sequence[Path], parse: Parse, files_of: FilesOf, meaning: str
-) -> tuple[list[Sample], list[Finding]]:
-    read = [parse(each) for each in pictures]
-    return [sample for sample, _ in read if sample is not None], [each for _, found_ in read for each in found_]
 
 
 def _read(source: Path, splits: Sequence[str] | None, read_all: ReadAll) -> Dataset:
@@ -105,17 +107,18 @@ def _read(source: Path, splits: Sequence[str] | None, read_all: ReadAll) -> Data
     parse = partial(_parse, len(config.names), config.ordered, tuple(relations))
     meaning = f"yolo {__version__} {len(config.names)} {config.ordered} {relations}"
     read_splits: dict[str, Sequence[Sample]] = {}
-    folders: set[Path] = set()
-    read_labels: set[str] = set()
+    folders: set[str] = set()
+    every: list[list[str]] = []
     for split in requested(list(config.splits), splits, file):
-        pictures: list[Path] = []
+        pictures: list[str] = []
         for entry in config.splits[split]:
             listed, is_folder = list_pictures(entry, config, findings)
             pictures += listed
             if is_folder:
-                folders.update(label_file(each).parent for each in listed if _beside_images(each, "labels"))
+                beside = (_beside_images(each, "labels") for each in listed)
+                folders.update(os.path.dirname(each) for each in beside if each)  # noqa: PTH120
         _report_repeats(pictures, split, config.file, findings)
-        read_labels.update(str(label_file(each)) for each in pictures)
+        every.append(pictures)
         samples, said = read_all(pictures, parse, _files_of, meaning)
         findings += said
         if not samples:
@@ -123,7 +126,7 @@ def _read(source: Path, splits: Sequence[str] | None, read_all: ReadAll) -> Data
         elif all(sample.label_file is None for sample in samples):
             _replace_missing_labels(samples, split, config.file, findings)
         read_splits[split] = samples
-    _report_stray_labels(folders, read_labels, findings)
+    _report_stray_labels(folders, every, findings)
     return Dataset(
         source,
         "yolo",
@@ -143,8 +146,8 @@ def _order_by(config: Config) -> Sequence[ResolvedRelation]:
         return ()
 
 
-def _report_repeats(pictures: Sequence[Path], split: str, file: Path, findings: list[Finding]) -> None:
-    seen: set[Path] = set()
+def _report_repeats(pictures: Sequence[str], split: str, file: Path, findings: list[Finding]) -> None:
+    seen: set[str] = set()
     for each in pictures:
         if each in seen:
             findings.append(found("picture.listed_twice", each, f"stands twice in {split} of {file.name}"))
@@ -160,15 +163,25 @@ def _replace_missing_labels(samples: Sequence[Sample], split: str, file: Path, f
     findings.append(found("labels.none", file, message))
 
 
-def _report_stray_labels(folders: Iterable[Path], read_labels: set[str], findings: list[Finding]) -> None:
-    for folder in sorted(folders):
-        for each in sorted(folder.glob("*.txt")) if folder.is_dir() else ():
-            if str(each) not in read_labels and each.name != "classes.txt":
-                findings.append(found("labels.no_picture", each, "there is no picture of this name in images/"))
+def _report_stray_labels(folders: Iterable[str], every: Iterable[Sequence[str]], findings: list[Finding]) -> None:
+    there = [each for folder in sorted(map(Path, folders)) if folder.is_dir() for each in _texts(folder)]
+    read_labels = {_label_file(each) for pictures in every for each in pictures} if there else set()
+    for each in there:
+        if each not in read_labels and os.path.basename(each) != "classes.txt":  # noqa: PTH119
+            findings.append(found("labels.no_picture", each, "there is no picture of this name in images/"))
 
 
-def _files_of(image: Path) -> tuple[str, str, str]:
-    return str(image), str(label_file(image)), str(pairs_file(image))
+def _texts(folder: Path) -> list[str]:
+    """The paths of the .txt files in a folder, in order; none where it cannot be opened."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(each.path for each in entries if each.name.endswith(".txt"))
+    except OSError:
+        return []
+
+
+def _files_of(image: str) -> tuple[str, str, str]:
+    return image, _label_file(image), _pairs_file(image)
 
 
 def _parse(

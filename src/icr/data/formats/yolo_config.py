@@ -195,8 +195,8 @@ def _root(content: dict[Any, Any], file: Path, findings: list[Finding]) -> Path:
     return beside
 
 
-def list_pictures(entry: str, config: Config, findings: list[Finding]) -> tuple[list[Path], bool]:
-    """The pictures that one entry of a split names, and whether the entry is a folder.
+def list_pictures(entry: str, config: Config, findings: list[Finding]) -> tuple[list[str], bool]:
+    """The paths of the pictures that one entry of a split names, and whether the entry is a folder.
 
     A folder is walked to its depths, files in order of path, hidden ones left out. A list names one picture a line:
     ``./x`` from the list's own folder, other relative paths from the root or the list's folder, absolute ones as they
@@ -220,7 +220,7 @@ def list_pictures(entry: str, config: Config, findings: list[Finding]) -> tuple[
     if exists(path) and path.suffix.lower() == ".txt":
         return _listed(path, config.root, findings), False
     if exists(path) and is_picture(path):
-        return [path], False
+        return [str(path)], False
     message = f"{entry} (looked for at {path}) is no folder, no list of pictures and no picture"
     findings.append(found("yaml.split_missing", config.file, message))
     return [], False
@@ -237,7 +237,7 @@ def _climbs_to_nothing(entry: str, path: Path, root: Path) -> bool:
     return not Path(os.path.normpath(root / entry.removeprefix("../"))).is_relative_to(root) and entry.startswith("..")
 
 
-def _walk(folder: Path, findings: list[Finding]) -> list[Path]:
+def _walk(folder: Path, findings: list[Finding]) -> list[str]:
     pictures: list[str] = []
     visited: set[str] = set()
 
@@ -254,11 +254,11 @@ def _walk(folder: Path, findings: list[Finding]) -> list[Path]:
         visited.add(real)
         folders[:] = sorted(each for each in folders if not each.startswith("."))
         pictures.extend(os.path.join(parent, each) for each in files if is_picture(each) and each[0] != ".")  # noqa: PTH118
-    return [Path(each) for each in sorted(pictures)]
+    return sorted(pictures)
 
 
-def _listed(file: Path, root: Path, findings: list[Finding]) -> list[Path]:
-    pictures: list[Path] = []
+def _listed(file: Path, root: Path, findings: list[Finding]) -> list[str]:
+    pictures: list[str] = []
     absolute = 0
     for number, line in enumerate(read_lines(file, findings) or (), 1):
         entry = line.strip()
@@ -274,9 +274,9 @@ def _listed(file: Path, root: Path, findings: list[Finding]) -> list[Path]:
             findings.append(found("picture.unreadable", file, f"{shown(entry)} is no name of a picture", number))
         elif own.is_absolute():
             absolute += 1
-            pictures.append(places[0])
+            pictures.append(str(places[0]))
         else:
-            pictures.append(next((each for each in inside if exists(each)), inside[0]))
+            pictures.append(str(next((each for each in inside if exists(each)), inside[0])))
     if absolute:
         findings.append(found("paths.absolute", file, f"{counted(absolute, 'picture')} by absolute path"))
     return pictures
