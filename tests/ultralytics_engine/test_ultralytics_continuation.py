@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_scenes import results, write_set
+from tiny_scenes import DETR, results, write_set
 
 from icr import Relation, resumption
 from icr.training import TrainSettings
@@ -108,6 +108,25 @@ def test_a_killed_run_ends_as_if_it_had_not_been(
     assert resumption.is_exact(broken) and not (broken / "weights" / "state.pt").exists()
     times = [float(row["time"]) for row in results(broken)]
     assert times == sorted(times), "the clock goes on"
+
+
+@pytest.mark.parametrize("kind", ["detr", pytest.param("yolov9", marks=pytest.mark.slow)])
+def test_other_kinds_of_detectors_go_on_exactly_too(tmp_path: Path, arguments: Arguments, kind: str) -> None:
+    from icr.ultralytics.architecture_trainer import ArchitectureTrainer
+    from icr.ultralytics.detr.trainer import DETRTrainer
+
+    (tmp_path / "detr.yaml").write_text(DETR)
+    model = {"detr": str(tmp_path / "detr.yaml"), "yolov9": "yolov9-t"}[kind]
+    of = {"detr": DETRTrainer, "yolov9": ArchitectureTrainer}[kind]
+    settings = {"model": model, "epochs": 3, "imgsz": 64, "nbs": 16, "optimizer": "AdamW"}
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    expected = train(arguments(whole, **settings), of=of, form="permuted")
+    killed(arguments(broken, **settings), (2, 1), of=of, form="permuted")
+    assert continues_exactly(broken)
+    left = broken / "weights" / ("state.pt" if kind == "yolov9" else "last.pt")
+    assert_same(expected, train({"resume": str(left)}, of=of, form="permuted"))
+    assert table(whole) == table(broken) and table(whole, "curve.csv") == table(broken, "curve.csv")
+    assert resumption.is_exact(broken) and not (broken / "weights" / "state.pt").exists()
 
 
 KILLED_PROCESS = """
