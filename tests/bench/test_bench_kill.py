@@ -88,6 +88,13 @@ def test_nothing_trains_on_when_its_grid_is_killed(tmp_path: Path, monkeypatch: 
     assert not (record.parent / "curve.csv").exists()
 
 
+def test_what_is_predicted_does_not_depend_on_what_was_imported_before() -> None:
+    """Ultralytics suppresses boxes with torchvision where something has imported it, and with its own code where not."""
+    pytest.importorskip("ultralytics")
+    asked = "import sys, icr.ultralytics.prediction; sys.exit('torchvision' not in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked]).returncode == 0
+
+
 @pytest.mark.slow
 def test_a_killed_grid_of_real_trainings_ends_with_the_same_cells(tmp_path: Path) -> None:
     pytest.importorskip("ultralytics")

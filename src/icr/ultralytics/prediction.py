@@ -11,6 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+
+# Ultralytics' suppression takes torchvision's kernel if it happens to be imported, and else one of its own that keeps
+# other boxes: without this line, predictions after a training differ from those of the same weights later.
+import torchvision  # noqa: F401
 from ultralytics.data.augment import LetterBox
 from ultralytics.nn.modules.head import RTDETRDecoder
 from ultralytics.utils.nms import non_max_suppression
