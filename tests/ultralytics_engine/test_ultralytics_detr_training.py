@@ -135,6 +135,10 @@ def test_resume_keeps_the_loss_and_refuses_another(tmp_path: Path, plan: str, ar
     again.train()
     assert seen == [("main",)] * 6
     assert [row["epoch"] for row in results(out)] == ["1", "2", "3"]
+    whole = made(icr_terms=["main"])(overrides=arguments(tmp_path / "whole", model=plan, epochs=3))
+    whole.train()
+    ends = [torch_safe_load(file, safe_only=True)[0]["model"].state_dict() for file in (last, whole.last)]
+    assert all(torch.equal(tensor, ends[1][name]) for name, tensor in ends[0].items()), "as if it had not been killed"
 
 
 PLAIN = """
