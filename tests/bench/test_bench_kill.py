@@ -89,7 +89,7 @@ def test_nothing_trains_on_when_its_grid_is_killed(tmp_path: Path, monkeypatch: 
 
 
 def test_what_is_predicted_does_not_depend_on_what_was_imported_before() -> None:
-    """Ultralytics suppresses boxes with torchvision where something has imported it, and with its own code where not."""
+    """Ultralytics suppresses boxes with torchvision where something has imported it, with its own code where not."""
     pytest.importorskip("ultralytics")
     asked = "import sys, icr.ultralytics.prediction; sys.exit('torchvision' not in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked]).returncode == 0
