@@ -57,9 +57,7 @@ def found_in(dataset: Any, rate: float, seed: int, luck: float = 0.02) -> list[P
     return predictions
 
 
-def write_run(
-    store: Path, cell: Cell, dataset: Any, rate: float, *, interrupted: str = "", epochs: int = 3
-) -> Path:
+def write_run(store: Path, cell: Cell, dataset: Any, rate: float, *, interrupted: str = "", epochs: int = 3) -> Path:
     """A finished cell, as a runner would have left it."""
     folder = folder_of(store, cell)
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,6 +66,7 @@ def write_run(
     relations = [{"child": "plate", "parent": "car", "weight": cell.weight}]
     record = {
         "data": str(dataset.source),
+        "data_fingerprint": runs.fingerprint(dataset),
         "model": cell.model,
         "relations": relations,
         "epochs": epochs,
@@ -114,9 +113,7 @@ def write_store(
     store = folder / "store"
     store.mkdir(parents=True)
     sources = data or {"scenes": Source(path=write_data(folder / "scenes", pictures))}
-    grid = Grid(
-        "made-up", sources, models or {"small": "yolo11n"}, tuple(bases), tuple(weights), tuple(arms), seeds
-    )
+    grid = Grid("made-up", sources, models or {"small": "yolo11n"}, tuple(bases), tuple(weights), tuple(arms), seeds)
     runs.write_json(store / GRID, grid.record())
     for cell in grid.cells():
         if skip(cell):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_GROUND = "#ffffff"
 INK, SOFT, GRID = "#1f2328", "#6e7781", "#c9ced6"
 _THEME = {INK: "currentColor", GRID: "color-mix(in srgb, currentColor 18%, transparent)"}
 """In a page these colours follow the text's, so that a chart can be read on a light and on a dark ground."""
@@ -253,24 +254,23 @@ def _plain(axes: Axes) -> None:
 def write(figure: Figure, stem: Path) -> tuple[Path, Path]:
     """Write a chart as `stem.png` and `stem.svg`, each whole or not at all."""
     made = []
-    for suffix, kept in ((".png", {"dpi": 140, "facecolor": "white"}), (".svg", {"facecolor": "white"})):
+    for suffix, kept in ((".png", {"dpi": 140}), (".svg", {})):
         path = stem.with_name(stem.name + suffix)
         part = path.with_name(f".{path.name}.part")
-        part.write_bytes(_rendered(figure, suffix[1:], stem.name, **kept))
+        part.write_bytes(_rendered(figure, suffix[1:], stem.name, facecolor=_GROUND, **kept))
         part.replace(path)
         made.append(path)
     return made[0], made[1]
 
 
-def inline_svg(figure: Figure, name: str, label: str) -> str:
-    """A chart as an `<svg>` element for a page: no reference to anything outside, colours that follow the text's.
+def inline_svg(text: str, name: str, label: str) -> str:
+    """A written chart as an `<svg>` element for a page: no reference to anything outside, colours that follow the text.
 
     Args:
-        figure: the chart.
+        text: of the SVG file.
         name: sets the identifiers inside apart from those of other charts.
         label: read by screen readers.
     """
-    text = _rendered(figure, "svg", name, facecolor="none").decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     head, rest = text.split(">", 1)
@@ -279,6 +279,7 @@ def inline_svg(figure: Figure, name: str, label: str) -> str:
     found = re.sub(r'(id="|#)', rf"\g<1>{name}-", found)
     # The line above also marks colours, which begin with # as well.
     found = re.sub(rf"#{re.escape(name)}-([0-9a-f]{{6}})\b", r"#\1", found)
+    found = found.replace(f"fill: {_GROUND}", "fill: none", 1)
     for colour, follows in _THEME.items():
         found = found.replace(colour, follows)
     return found.replace("xlink:href", "href")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from icr import detectors
+from icr.bench.measuring import found_areas
 from icr.bench.run_figures import SameData, Say, same_data
 from icr.bench.tables import spread
 from icr.data.dataset import Sample
@@ -22,6 +23,9 @@ from icr.predictions import Predictions
 
 TILE = 380
 """Width and height in which a picture is shown, pixels."""
+
+Tiles: TypeAlias = dict[tuple[str, int], list[tuple[Picture, str]]]
+"""For each run and epoch, every picture with what is predicted, and what stands below it."""
 
 SECONDS = 0.6
 """An epoch in the video; the last one stays three times as long."""
@@ -85,18 +89,21 @@ def draw_epochs(
         raise InputError(f"{', '.join(same.runs)} kept the weights of different epochs; none is common to all")
     chosen = _chosen(same, pictures)
     views = [read_picture(sample.image, (sample.width, sample.height)) for sample in chosen]
-    tiles: dict[tuple[str, int], list[Picture]] = {}
+    tiles: Tiles = {}
     total = len(epochs) * len(weights)
     for name, files in weights.items():
         for epoch in epochs:
             step(len(tiles), total)
             found = _predict(files[epoch], same, chosen, device, say)
-            tiles[name, epoch] = [_drawn(view, each, same, score) for view, each in zip(views, found, strict=True)]
+            tiles[name, epoch] = [
+                (_drawn(view, each, same, score), f"{name}, epoch {epoch}: {_told(sample, each, same, score)}")
+                for view, sample, each in zip(views, chosen, found, strict=True)
+            ]
     step(total, total)
     out.mkdir(parents=True, exist_ok=True)
     names = list(weights)
     files_made = [
-        str(_strip(same, sample, place, names, spread(epochs, columns), tiles, out))
+        str(_strip(same, sample, place, names, spread(epochs, columns), tiles, score, out))
         for place, sample in enumerate(chosen)
     ]
     files_made.append(str(_video(names, epochs, tiles, out)))
@@ -138,34 +145,41 @@ def _drawn(view: Picture, found: Predictions, same: SameData, score: float) -> P
     )
 
 
+def _told(sample: Sample, found: Predictions, same: SameData, score: float) -> str:
+    """How many of the picture's children were found."""
+    hits = [found_areas([sample], [found], relation.child, score=score).found for relation in same.relations]
+    return f"{sum(int(each.sum()) for each in hits)} of {sum(map(len, hits))} found"
+
+
 def _strip(
     same: SameData,
     sample: Sample,
     place: int,
     names: Sequence[str],
     epochs: Sequence[int],
-    tiles: dict[tuple[str, int], list[Picture]],
+    tiles: Tiles,
+    score: float,
     out: Path,
 ) -> Path:
-    images = [tiles[name, epoch][place] for name in names for epoch in epochs]
-    captions = [f"{name}, epoch {epoch}" for name in names for epoch in epochs]
+    shown = [tiles[name, epoch][place] for name in names for epoch in epochs]
+    images, captions = [image for image, _ in shown], [caption for _, caption in shown]
     used = dict.fromkeys(each for relation in same.relations for each in (relation.child, *relation.parents))
     wide = len(epochs) * (max(image.shape[1] for image in images) + 14) + 14
     classes = [(same.dataset.names[label], colour_of(label)) for label in used]
-    head = legend(sample.image.name, ["what is predicted after an epoch"], classes, True, wide)
+    head = legend(sample.image.name, [f"predicted after an epoch, score ≥ {score:g}"], classes, True, wide)
     path = out / f"epochs-{place + 1}-{sample.image.stem}.jpg"
     write_picture(contact_sheet(images, len(epochs), captions=captions, header=head), path)
     return path
 
 
-def _video(names: Sequence[str], epochs: Sequence[int], tiles: dict[tuple[str, int], list[Picture]], out: Path) -> Path:
+def _video(names: Sequence[str], epochs: Sequence[int], tiles: Tiles, out: Path) -> Path:
     """Runs below each other, pictures side by side, a moment for each epoch."""
     path = out / "epochs.mp4"
     with VideoWriter(path) as video:
         moment = 0.0
         for epoch in epochs:
-            images = [image for name in names for image in tiles[name, epoch]]
-            captions = [f"{name}, epoch {epoch}" for name in names for _ in tiles[name, epoch]]
+            shown = [each for name in names for each in tiles[name, epoch]]
+            images, captions = [image for image, _ in shown], [caption for _, caption in shown]
             frame = contact_sheet(images, len(tiles[names[0], epoch]), captions=captions)
             for _ in range(3 if epoch == epochs[-1] else 1):
                 video.write(frame, moment)

@@ -29,7 +29,7 @@ def render(
     claims: Sequence[ClaimResult],
     claims_note: str,
     tables: Sequence[Table],
-    figures: Sequence[Shown],
+    figures: Sequence[tuple[Shown, str]],
     runs: Table | None,
     runs_told: str,
     methods: Sequence[str],
@@ -43,7 +43,8 @@ def render(
         spoken: what was found, for each data set, model and base.
         remarks: what a reader must know before relying on it.
         claims, claims_note: the paper's claims with their verdicts, and how many were judged together.
-        tables, figures: in the order shown.
+        tables: in the order shown.
+        figures: likewise, each with the text of its SVG file.
         runs, runs_told: the runs, and how many of them there are, in words.
         methods: paragraphs.
         facts: versions, hardware, commands; name and value.
@@ -61,7 +62,7 @@ def render(
         claims_note=_text(claims_note),
         claims="".join(_claim(each) for each in claims),
         tables="".join(_table(each) for each in tables) or "<p>No run is finished yet, so there is no table.</p>",
-        figures="".join(_figure(each) for each in figures) or "<p>No run is finished yet, so there is no figure.</p>",
+        figures="".join(_figure(*each) for each in figures) or "<p>No run is finished yet, so there is no figure.</p>",
         runs_told=_text(runs_told),
         runs=_cells(runs) if runs else "",
         methods="".join(f"<p>{_text(each)}</p>" for each in methods),
@@ -157,8 +158,8 @@ def _beside(text: str) -> str:
     return f"{escape(theirs)} / <b>{escape(ours)}</b>" if slash and ours != "–" else escape(text)
 
 
-def _figure(shown: Shown) -> str:
-    picture = charts.inline_svg(shown.figure, shown.name, shown.title)
+def _figure(shown: Shown, svg: str) -> str:
+    picture = charts.inline_svg(svg, shown.name, shown.title)
     return (
         f'<figure><h3>{escape(shown.title)}</h3><div class="wide">{picture}</div>'
         f"<figcaption>{_text(shown.caption)}</figcaption></figure>"

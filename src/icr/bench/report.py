@@ -150,10 +150,11 @@ def _write(report: Report) -> None:
             texts[".json"] = json.dumps(plain(table), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
             for suffix, text in texts.items():
                 stem.with_name(stem.name + suffix).write_text(text, encoding="utf-8")
-        for shown in report.figures:
-            charts.write(shown.figure, part / "figures" / shown.name)
+        drawn = [(shown, charts.write(shown.figure, part / "figures" / shown.name)[1]) for shown in report.figures]
         run_folders.write_json(part / NUMBERS, report.as_json())
-        (part / PAGE).write_text(_page(report), encoding="utf-8")
+        (part / PAGE).write_text(
+            _page(report, [(shown, svg.read_text(encoding="utf-8")) for shown, svg in drawn]), encoding="utf-8"
+        )
         if report.folder.is_dir():
             report.folder.rmdir()
         part.replace(report.folder)
@@ -161,7 +162,7 @@ def _write(report: Report) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _page(report: Report) -> str:
+def _page(report: Report, drawn: Sequence[tuple[Shown, str]]) -> str:
     analysis = report.analysis
     judged = len(analysis.findings)
     return page.render(
@@ -176,7 +177,7 @@ def _page(report: Report) -> str:
             "together (Holm); a claim that this store has no runs for says so."
         ),
         tables=[table for table in report.tables if table.name != "runs"],
-        figures=report.figures,
+        figures=drawn,
         runs=next((table for table in report.tables if table.name == "runs"), None),
         runs_told=words.runs_told(analysis, report.pending),
         methods=words.methods(analysis),

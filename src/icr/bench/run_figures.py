@@ -62,7 +62,8 @@ def same_data(folders: Sequence[Path], data: Path | None = None) -> SameData:
     test = _test_pictures(dataset)
     for folder, record in records.items():
         other = Path(str(record.get("data")))
-        if record.get("data_fingerprint") == first.get("data_fingerprint") or data is not None:
+        same = record.get("data_fingerprint") == first.get("data_fingerprint") is not None
+        if same or folder == folders[0] or data is not None:
             continue
         if not other.exists() or _test_pictures(read_data(other)) != test:
             raise InputError(
