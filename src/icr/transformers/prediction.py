@@ -78,7 +78,7 @@ class TransformersPredictor:
             InputError: a file is no picture that can be read, or `imgsz` is no multiple of 32, or too small.
         """
         size = imgsz or self.imgsz
-        if size % _STRIDE:
+        if hasattr(self.model.config, "feat_strides") and size % _STRIDE:
             raise InputError(f"imgsz {size}: this detector takes multiples of 32, such as {self.imgsz}")
         check_places(self.model, size)
         return self._in_batches(iter(images), size, conf, max_det, batch)

@@ -14,6 +14,7 @@ from accelerate.utils import gather_object
 from safetensors.torch import save_model
 from torch import Tensor
 from torch.utils.data import DataLoader
+from tqdm import tqdm  # type: ignore[import-untyped]
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_callback import ProgressCallback
 
@@ -263,7 +264,7 @@ def _tell(epoch: int, epochs: float, means: dict[str, float], rows: Sequence[dic
             f"factor {means['train/icr_factor']:.3f}"
         )
     values = ", ".join(f"{row['class']} {row['AP']:.3f}" for row in rows if row["AP"] >= 0)
-    print(f"{line}; val AP {mean_ap(rows):.3f} ({values}); {seconds:.0f} s", file=sys.stderr, flush=True)
+    tqdm.write(f"{line}; val AP {mean_ap(rows):.3f} ({values}); {seconds:.0f} s", file=sys.stderr)  # above the bar
 
 
 def last_whole(folder: Path) -> Path | None:
