@@ -255,3 +255,6 @@ def test_killed_and_resumed_it_ends_with_two_files(tmp_path: Path, arguments: Ca
     stored = checkpoints.read(out / "weights" / "last.safetensors")
     assert stored.settings["loss"]["box"]["base"] == "inner-siou"
     assert any(not torch.equal(averaged[name].float(), tensor) for name, tensor in stored.tensors.items())
+    made()(overrides={**asked, "name": "whole"}).train()
+    whole = checkpoints.read(tmp_path / "whole" / "weights" / "last.safetensors").tensors
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in stored.tensors.items()), "as if never killed"
