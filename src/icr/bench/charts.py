@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _GROUND = "#ffffff"
-INK, SOFT, GRID = "#1f2328", "#6e7781", "#c9ced6"
+INK, SOFT, GRID = "#1f2328", "#7d8590", "#c9ced6"
 _THEME = {INK: "currentColor", GRID: "color-mix(in srgb, currentColor 18%, transparent)"}
 """In a page these colours follow the text's, so that a chart can be read on a light and on a dark ground."""
 

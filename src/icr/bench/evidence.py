@@ -46,6 +46,7 @@ class Line:
 def line_of(found: Finding) -> Line:
     """A finding as a line of evidence, in points."""
     row = found.row
+    alone = "; its interval covers the choice of pictures alone" if row.estimate is None and row.interval else ""
     need = f"; to settle it: {row.verdict.need.told()}" if row.verdict.need else ""
     before, after = (100 * float(np.mean(side)) for side in (row.before, row.after))
     ends = [100 * end for end in row.interval] if row.interval else [None, None]
@@ -56,7 +57,7 @@ def line_of(found: Finding) -> Line:
         ours=f"{before:.1f} → {after:.1f}",
         difference=signed(100 * row.mean, ends[0], ends[1], 1),
         word=row.verdict.word,
-        reason=f"{row.verdict.reason}{need}",
+        reason=f"{row.verdict.reason}{alone}{need}",
         runs=found.runs,
     )
 
