@@ -286,6 +286,7 @@ def test_a_real_grid_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyP
     file = write_grid(tmp_path, arms=["icr", "matched"])
     assert command(["bench", "run", str(file), "--out", str(tmp_path / "s"), "--device", "cpu", "--epochs", "1"]) == 0
     icr, matched = store.finished(tmp_path / "s")
+    assert store.grid_of(tmp_path / "s").own_bases == {"small": "ciou"}
     assert (icr.cell.base, icr.record["arm"], matched.record["arm"]) == ("ciou", "icr", "matched")
     factor = store.relational_log(icr)[0][3]
     assert factor > 1

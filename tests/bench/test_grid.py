@@ -31,6 +31,7 @@ def test_cells_are_the_product_and_arms_without_a_weight_come_once() -> None:
 def test_each_detector_has_its_own_base_unless_bases_are_named() -> None:
     grid = small_grid(models=["yolo11n", "rtdetrv2-r18"])
     assert {(cell.model, cell.base) for cell in grid.cells()} == {("yolo11n", "ciou"), ("rtdetrv2-r18", "giou")}
+    assert small_grid(own_bases={"yolo11n": "siou"}).bases_of("yolo11n") == ("siou",)
     both = small_grid(bases=["own", "ciou"])
     assert both.bases_of("yolo11n") == ("ciou",)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from icr import runs, training
 from icr.bench import arms, generated
 from icr.bench.grid import OWN, Grid, Source
-from icr.detectors import check_device, engine, find
+from icr.detectors import check_device, engine, find, own_base
 from icr.errors import InputError
 from icr.losses import registry
 
@@ -32,6 +32,17 @@ def without_missing_data(grid: Grid, say: Say) -> Grid:
         raise InputError(f"{grid.name}: no data set is at hand; give {told}")
     say(f"left out, for its data is not at hand: {', '.join(missing)}; give {told}")
     return replace(grid, data=there)
+
+
+def with_own_bases(grid: Grid) -> Grid:
+    """Note each detector's own base, so that whoever reads the store need not have the engine that tells it of a file.
+
+    Raises:
+        InputError: a model cannot be used.
+    """
+    if OWN not in grid.bases:
+        return grid
+    return replace(grid, own_bases={name: own_base(find(model)) for name, model in grid.models.items()})
 
 
 def check(grid: Grid, devices: Sequence[str]) -> dict[str, str]:

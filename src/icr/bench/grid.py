@@ -18,7 +18,10 @@ WITHOUT_WEIGHT = frozenset({"baseline", "gain-0.5", "gain-1.5", "gain-2.5", "gai
 OWN = "own"
 """In `bases`: the base loss of the detector itself (CIoU of a YOLO, GIoU of an RT-DETR)."""
 
-KEYS = ("name", "about", "data", "models", "bases", "weights", "arms", "seeds", "first_seed", "train", "train_for")
+KEYS = (
+    *("name", "about", "data", "models", "bases", "weights", "arms", "seeds", "first_seed", "train", "train_for"),
+    "own_bases",
+)
 TRAIN_KEYS = ("imgsz", "epochs", "batch", "workers", "paper", "overrides")
 SOURCE_KEYS = ("path", "synth", "relations", "get")
 SYNTH_KEYS = ("preset", "settings", "scene", "size", "label_noise", "seed", "train", "val", "test")
@@ -109,6 +112,7 @@ class Grid:
         train: `imgsz`, `epochs`, `batch`, `workers`, `overrides` of all trainings.
         train_for: the same for single models, in place of those of `train`; `overrides` too, for they are the engine's.
         about: one line for `icr bench list`.
+        own_bases: by model, the base `own` as it was found when the store was made; else the registry says.
     """
 
     name: str
@@ -122,6 +126,7 @@ class Grid:
     train: Mapping[str, Any] = field(default_factory=dict)
     train_for: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     about: str = ""
+    own_bases: Mapping[str, str] = field(default_factory=dict)
 
     def cells(self) -> list[Cell]:
         """Every cell once, data set by data set, model by model, seed by seed.
@@ -151,7 +156,7 @@ class Grid:
             return self.bases
         from icr.detectors import find
 
-        own = find(self.models[model]).base
+        own = self.own_bases.get(model) or find(self.models[model]).base
         return tuple(dict.fromkeys(own if base == OWN else base for base in self.bases))
 
     def training_of(self, model: str) -> dict[str, Any]:
@@ -233,6 +238,9 @@ def read(content: Any, where: str, folder: Path) -> Grid:
         train={"overrides": {}, **_train(content.get("train") or {}, f"{where}: train")},
         train_for={model: _train(each, f"{where}: train_for {model}") for model, each in train_for.items()},
         about=str(content.get("about", "")),
+        own_bases={
+            name: str(base) for name, base in _mapping(content.get("own_bases") or {}, f"{where}: own_bases").items()
+        },
     )
 
 

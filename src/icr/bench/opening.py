@@ -71,6 +71,7 @@ def merged(before: Grid, now: Grid) -> Grid:
         first_seed=first,
         seeds=last - first,
         train_for={**before.train_for, **now.train_for},
+        own_bases={**before.own_bases, **now.own_bases},
     )
 
 

@@ -82,6 +82,7 @@ def run(
     began = time.monotonic()
     grid = checking.without_missing_data(grid, say)
     fingerprints = checking.check(grid, devices)
+    grid = checking.with_own_bases(grid)
     with opening.locked(folder, say) as lock:
         grid = opening.open_store(folder, grid)
         stored = store.finished(folder)
