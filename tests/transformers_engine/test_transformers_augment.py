@@ -120,7 +120,7 @@ def test_a_batch_has_what_the_models_take(paired):
     batch = Collate()([data[0], data[1]])
     assert batch["pixel_values"].shape == (2, 3, 96, 96) and batch["pixel_values"].dtype == torch.float32
     for label in batch["labels"]:
-        assert label.keys() == {"class_labels", "boxes", "parent"}
+        assert label.keys() == {"class_labels", "boxes", "parent", "size"} and label["size"].tolist() == [96, 96]
         assert len(label["class_labels"]) == len(label["boxes"]) == len(label["parent"])
         children = label["parent"] >= 0
         assert bool((label["class_labels"][children] == 0).all())

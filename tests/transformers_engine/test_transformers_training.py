@@ -126,6 +126,12 @@ def test_weight_0_trains_as_the_detectors_own_loss_and_logs_containment(asked):
         assert float(one[column]) == pytest.approx(float(other[column]), rel=1e-5)
 
 
+def test_a_base_that_compares_pixels_trains_at_sizes_that_vary(asked):
+    settings = asked(epochs=1, base="nwd", overrides={"multiscale": True})
+    engine.train(settings)
+    assert float(table(settings.out)[0]["train/loss_giou"]) > 0
+
+
 @pytest.mark.parametrize(
     "control",
     [{"form": "matched", "factors": (2.0, 3.0)}, {"form": "detached"}, {"pseudo_parent": True}],

@@ -111,8 +111,8 @@ class Collate:
             all batches stay as they are.
 
     The result is what `model(**batch)` takes: `pixel_values` float32 (B, 3, size, size), and for each picture in
-    `labels`: `class_labels` int64 (N,), `boxes` float32 (N, 4) cxcywh in shares of the sides, and `parent` int64 (N,),
-    row of each box's parent, -1 for none.
+    `labels`: `class_labels` int64 (N,), `boxes` float32 (N, 4) cxcywh in shares of the sides, `parent` int64 (N,), row
+    of each box's parent, -1 for none, and `size` int64 (2,), height and width of the batch in pixels.
     """
 
     sizes: tuple[int, ...] = ()
@@ -120,10 +120,11 @@ class Collate:
     def __call__(self, items: Sequence[Item]) -> dict[str, Any]:
         pixels = torch.stack([item.picture.pixels for item in items])
         if self.sizes and items[0].varied:
-            size = self.sizes[_chance(items[0].key) % len(self.sizes)]
-            if size != pixels.shape[-1]:
-                pixels = interpolate(pixels, (size, size), mode="bilinear")
-        return {"pixel_values": pixels, "labels": [_labels(item.picture) for item in items]}
+            side = self.sizes[_chance(items[0].key) % len(self.sizes)]
+            if side != pixels.shape[-1]:
+                pixels = interpolate(pixels, (side, side), mode="bilinear")
+        size = torch.tensor(pixels.shape[-2:])
+        return {"pixel_values": pixels, "labels": [{**_labels(item.picture), "size": size} for item in items]}
 
 
 def _labels(picture: Augmented) -> dict[str, Tensor]:

@@ -165,7 +165,6 @@ def _set_loss(network: Any, settings: TrainSettings, asked: EngineSettings, data
         form=settings.form,
         **{term: term in asked.icr_terms for term in TERMS},
         names=dataset.names,
-        size=settings.imgsz,
         factors=settings.factors,
         pseudo_parent=settings.pseudo_parent,
         average_boxes=True,

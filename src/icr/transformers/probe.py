@@ -82,7 +82,7 @@ def probe_step(
     network.to(place).train()
     inputs = _moved(collated, place)
     other = copy.deepcopy(network)
-    network.loss_function = loss_function(network, asked, base, form=form, names=dataset.names, size=imgsz, seed=seed)
+    network.loss_function = loss_function(network, asked, base, form=form, names=dataset.names, seed=seed)
     loss, terms, gradient = _step(network, inputs, seed)
     loss_without, terms_without, gradient_without = _step(other, inputs, seed)
     return Probe(

@@ -124,6 +124,8 @@ def start(model: str, names: Sequence[str], imgsz: int, settings: EngineSettings
             raise InputError(f"--set pretrained={given}: these are weights of {loaded.model}, not of {model}")
         say(f"{model}: starting from the weights of {given}")
         return loaded
+    if given is None and model.endswith("r50"):
+        own.setdefault("freeze_backbone_batch_norms", False)  # frozen, they would stay as they were made
     try:
         network = build(model, names, imgsz=imgsz, pretrained=given, say=say, **own)
     except InputError:
