@@ -101,11 +101,12 @@ def test_its_gradients_reach_the_backbone(name: str) -> None:
 def test_stripping_leaves_the_outputs_as_they_are(name: str) -> None:
     model, pictures = stir(net(name=name)).eval(), batch()["img"]
     with torch.no_grad():
-        before = model(pictures)[0]
+        before, raw = model(pictures)
+        assert float(raw["scores"].std(-1).mean()) > 0.1, "the network looks at the picture"
         assert torch.equal(model.strip()(pictures)[0], before)
         assert not any(key.startswith("aux") for key in model.state_dict())
         fused = model.fuse(verbose=False)(pictures)[0]
-    torch.testing.assert_close(fused, before, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(fused, before, rtol=1e-3, atol=0.02)
 
 
 def test_the_head_is_the_originals() -> None:
@@ -175,6 +176,24 @@ def test_the_same_from_ultralytics_own_classes(nc: int) -> None:
         torch.testing.assert_close(plain(pictures)[0], model(pictures)[0], rtol=1e-5, atol=1e-3)
     as_planned = DetectionModel("yolov9t.yaml", nc=nc, verbose=False).model[-1].cv3[0][2].in_channels
     assert (model.model[-1].cv3[0][2].in_channels == as_planned) == (nc <= 32)
+    # What Ultralytics does when such a file is trained further.
+    again = DetectionModel(plain.yaml, nc=nc, verbose=False)
+    again.load(plain, verbose=False)
+    given, taken = plain.state_dict(), again.state_dict()
+    assert list(given) == list(taken) and all(torch.equal(value, taken[name]) for name, value in given.items())
+
+
+@pytest.mark.slow
+def test_ultralytics_builds_the_model_of_60_million_anew_with_other_activations() -> None:
+    model, pictures = stir(net(name="yolov9")).eval(), batch()["img"]
+    plain = stock.as_stock(model).eval()
+    again = DetectionModel(plain.yaml, nc=2, verbose=False).eval()
+    again.load(plain, verbose=False)
+    kinds = {type(each.act) for each in again.modules() if isinstance(each, RepConv)}
+    with torch.no_grad():
+        wanted = model(pictures)[0]
+        torch.testing.assert_close(plain(pictures)[0], wanted, rtol=1e-5, atol=1e-3)
+        assert kinds == {nn.SiLU} and float((again(pictures)[0] - wanted).abs().max()) > 0.1
 
 
 PLAIN = """

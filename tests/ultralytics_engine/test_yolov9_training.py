@@ -166,6 +166,18 @@ def test_a_killed_run_goes_on_where_it_was_and_keeps_its_loss(tmp_path: Path, da
     assert not kept.exists() and resumed.args.epochs == 3
 
 
+def test_a_killed_run_ends_as_one_that_was_not_killed(tmp_path: Path, data: Path) -> None:
+    trained()(overrides=overrides(data, tmp_path / "whole")).train()
+    stop_after(trained()(overrides=overrides(data, tmp_path / "killed")), epoch=0)
+    kept = tmp_path / "killed" / "weights" / state.NAME
+    trained()(overrides={"model": "yolov9-t", "resume": str(kept), "data": str(data)}).train()
+    for which in ("best", "last"):
+        whole, killed = (checkpoints.read(runs.weights_of(tmp_path / name, which)) for name in ("whole", "killed"))
+        assert all(torch.equal(value, killed.tensors[name]) for name, value in whole.tensors.items())
+    rows = [results(tmp_path / name) for name in ("whole", "killed")]
+    assert [{**row, "time": 0} for row in rows[0]] == [{**row, "time": 0} for row in rows[1]]
+
+
 def test_resuming_with_another_loss_is_refused(tmp_path: Path, data: Path) -> None:
     stop_after(trained()(overrides=overrides(data, tmp_path / "run")), epoch=0)
     again = {"model": "yolov9-t", "resume": str(tmp_path / "run" / "weights" / state.NAME), "data": str(data)}
@@ -191,8 +203,8 @@ def test_a_run_killed_between_its_files_is_told_apart_from_one_that_ended(tmp_pa
         where = architectures.ARCHITECTURES["yolov9-t"]
         architectures.write(weights / "last.safetensors", where, model, {"imgsz": SIZE, "epoch": epoch})
         assert engine._over(asked, kept) is over
-    for epoch, over in ((1, False), (2, True)):
-        state.write(kept, {"format": state.FORMAT, "epoch": epoch})
+    for epoch, stopped, over in ((1, False, False), (2, False, True), (1, True, True)):
+        state.write(kept, {"format": state.FORMAT, "epoch": epoch, "over": stopped})
         assert engine._over(asked, kept) is over and kept.exists() is not over
 
 

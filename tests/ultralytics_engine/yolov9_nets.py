@@ -51,11 +51,16 @@ def batch(size: int = 64) -> dict[str, Any]:
     }
 
 
-def stir(model: torch.nn.Module) -> torch.nn.Module:
-    """Give every batch norm statistics of its own, so that folding it is more than copying."""
+def stir(model: YOLOv9) -> YOLOv9:
+    """Give every batch norm the statistics of some pictures; in a new network what is in a picture is soon lost."""
     torch.manual_seed(2)
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.uniform_(-0.2, 0.2)
-            module.running_var.uniform_(0.5, 2.0)
+    norms = [each for each in model.modules() if isinstance(each, torch.nn.BatchNorm2d)]
+    before = [each.momentum for each in norms]
+    for each in norms:
+        each.momentum = 1.0
+    with torch.no_grad():
+        model.train()(torch.rand(4, 3, 64, 64))
+    for each, momentum in zip(norms, before, strict=True):
+        each.momentum = momentum
+        each.running_var.clamp_(min=0.1)
     return model
