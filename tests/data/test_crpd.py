@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from skimmed import read_both_ways  # noqa: F401 (a fixture)
 from small_sets import ids, picture
 
 from icr.data import formats
 from icr.data.check import check, relations_to_check
 from icr.data.dataset import Dataset
 from icr.errors import InputError
+
+pytestmark = pytest.mark.usefixtures("read_both_ways")
 
 ROW = "10 5 30 5 30 20 10 20 0 京A12345"
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from skimmed import read_both_ways  # noqa: F401 (a fixture)
 from small_sets import CAR, PLATE, YAML, annotation, coco_content, coco_set, picture, yolo_set
 
 from icr.cli.commands import run
@@ -189,6 +190,7 @@ def check(root: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[i
     return status, json.loads(out) if out else {}, err
 
 
+@pytest.mark.usefixtures("read_both_ways")
 @pytest.mark.parametrize("case", FINDINGS)
 def test_each_fault_has_its_finding(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build, finding, line = FINDINGS[case]

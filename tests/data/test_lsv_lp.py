@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from skimmed import read_both_ways  # noqa: F401 (a fixture)
 from small_sets import HEIGHT, WIDTH, ids, picture
 
 from icr.data import formats
 from icr.data.check import check
 from icr.data.dataset import Dataset
 from icr.data.formats import lsv_lp
+from icr.data.formats.lsv_lp_files import LARGEST_LABEL
 from icr.errors import InputError
 from icr.relations import Relation
+
+pytestmark = pytest.mark.usefixtures("read_both_ways")
 
 CAR, PLATE = [[0.1, 0.2], [0.7, 0.8]], [[0.3, 0.5], [0.4, 0.5], [0.4, 0.55], [0.3, 0.55]]
 FRAME = {"2": {"carBox": CAR, "licPoly": PLATE, "licNumber": "冀R-I7P09"}}
@@ -197,7 +201,7 @@ def test_zip_members_that_climb_out_are_refused(name: str, tmp_path: Path) -> No
 
 
 def test_a_member_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
-    frames = {"train/move2move/7/frame1": b'{"a": "' + b" " * (lsv_lp.LARGEST_LABEL + 10) + b'"}'}
+    frames = {"train/move2move/7/frame1": b'{"a": "' + b" " * (LARGEST_LABEL + 10) + b'"}'}
     dataset = formats.read(lsv(tmp_path, frames, packed=True))
     assert ids(dataset.findings) == ["labels.archive", "split.empty"]
     assert "unpacks to more than" in dataset.findings[0].message

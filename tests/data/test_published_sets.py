@@ -6,14 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from skimmed import read_both_ways  # noqa: F401 (a fixture)
 from small_sets import same_boxes
 from test_crpd import ROW, crpd
 from test_lsv_lp import FRAME, lsv
 from test_ufpr_alpr import NEW, OLD, ufpr
 from test_voc import CARPLATE, bndbox, thing, voc, xml
 
-from icr.data import formats
+from icr.data import formats, parsing
 from icr.data.formats.registry import recognised
+
+pytestmark = pytest.mark.usefixtures("read_both_ways")
 
 
 def make_ufpr(root: Path) -> Path:
@@ -78,6 +81,19 @@ def test_reading_twice_gives_the_same(format: str, tmp_path: Path) -> None:
         assert [each.image for each in samples] == [each.image for each in other.splits[split]]
         for left, right in zip(samples, other.splits[split], strict=True):
             same_boxes(left, right)
+
+
+@pytest.mark.parametrize("format", ["ufpr-alpr", "crpd", "lsv-lp"])
+def test_each_can_be_skimmed_in_other_processes(
+    format: str,
+    tmp_path: Path,
+    read_both_ways: list[str],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parsing, "_WORTH_PROCESSES", 0)
+    monkeypatch.setattr(parsing, "_PART", 1)
+    formats.read(SETS[format](tmp_path))
+    assert read_both_ways == [format]
 
 
 def test_attributes_never_take_the_place_of_what_coco_needs(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from skimmed import told
 
 from icr.cli.commands import run
 from icr.data import formats, parsing
@@ -49,12 +50,6 @@ def plates(tmp_path: Path) -> Path:
 def age(root: Path, when: float = OLD) -> None:
     for path in root.rglob("*"):
         os.utime(path, (when, when))
-
-
-def told(sample: Sample) -> tuple[object, ...]:
-    arrays = (sample.boxes, sample.labels, sample.parents, sample.lines)
-    plain = (sample.image, sample.width, sample.height, sample.label_file, sample.attributes, sample.box_attributes)
-    return *plain, *((each.dtype, each.shape, each.tolist()) for each in arrays)
 
 
 def same_as_in_memory(root: Path) -> None:

@@ -7,12 +7,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+from skimmed import read_both_ways  # noqa: F401 (a fixture)
 from test_published_sets import SETS
 
 from icr.data import formats
 from icr.data.check import check
 from icr.data.findings import KINDS
 from icr.errors import InputError
+
+pytestmark = pytest.mark.usefixtures("read_both_ways")
 
 LABELS = (".txt", ".xml", ".zip", ".json")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from skimmed import read_both_ways  # noqa: F401 (a fixture)
 from small_sets import ids, picture
 
 from icr.data import formats
@@ -12,6 +13,8 @@ from icr.data.check import check
 from icr.data.dataset import Dataset
 from icr.errors import InputError
 from icr.relations import Relation
+
+pytestmark = pytest.mark.usefixtures("read_both_ways")
 
 HEAD = """\
 camera: GoPro Hero4 Silver

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from skimmed import read_both_ways  # noqa: F401 (a fixture)
 from small_sets import HEIGHT, WIDTH, ids, picture
 
 from icr.data import formats
@@ -14,6 +15,8 @@ from icr.data.dataset import Dataset
 from icr.data.formats.xml_tree import XmlBrokenError, XmlRefusedError, parse
 from icr.errors import InputError
 from icr.relations import Relation
+
+pytestmark = pytest.mark.usefixtures("read_both_ways")
 
 
 def bndbox(*sides: object, inside: str = "") -> str:

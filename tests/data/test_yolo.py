@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from skimmed import read_both_ways  # noqa: F401 (a fixture)
 from small_sets import CAR, HEIGHT, PLATE, WIDTH, YAML, ids, picture, same_boxes, yolo_set
 
 from icr.data.dataset import NO_PARENT, UNSTATED
 from icr.data.formats import read, write
 from icr.errors import InputError
 from icr.relations import Relation
+
+pytestmark = pytest.mark.usefixtures("read_both_ways")
 
 
 def test_boxes_are_in_pixels(tmp_path: Path) -> None:

@@ -130,6 +130,13 @@ class JoinedSamples(Sequence[Sample]):
             yield from part
 
 
+def joined(parts: Sequence[Sequence[Sample]]) -> Sequence[Sample]:
+    """Parts of a split, one after the other, as one; in memory where they are."""
+    if any(isinstance(each, StoredSamples) for each in parts):
+        return JoinedSamples(parts)
+    return [sample for part in parts for sample in part]
+
+
 def read_pictures(
     pictures: Sequence[str], parse: Parse, files_of: FilesOf, meaning: str
 ) -> tuple[StoredSamples, list[Finding]]:

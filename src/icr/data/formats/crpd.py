@@ -7,7 +7,7 @@ own description; the order of the corners is not dependable, so the box is the o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,9 @@ from icr.data.formats.objects import (
 from icr.data.formats.registry import Format, register
 from icr.data.formats.text import counted, read_lines, shown
 from icr.data.formats.yolo_config import requested
+from icr.data.remembered import ReadAll, read_now, read_pictures
 from icr.errors import InputError
+from icr.version import __version__
 
 NAMES = ("plate",)
 TYPES = ("blue", "yellow, one line", "yellow, two lines", "white")
@@ -68,45 +70,76 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
     Raises:
         InputError: the folder holds no subset.
     """
+    return _read(source, splits, read_now)
+
+
+def skim(source: Path, splits: Sequence[str] | None = None) -> Dataset:
+    """Read CRPD as `read` does, but leave its samples in the cache, from where each comes when asked for.
+
+    Raises:
+        InputError: as `read`.
+    """
+    return _read(source, splits, read_pictures)
+
+
+def _read(source: Path, splits: Sequence[str] | None, read_all: ReadAll) -> Dataset:
     subsets = find_subsets(source)
     if not subsets:
         raise InputError(f"{source} holds no CRPD; expected a folder such as CRPD_multi with train/images")
-    there = [split for split in _SPLITS if any((folder / split).is_dir() for folder in subsets.values())]
+    known = [split for split in _SPLITS if any((folder / split).is_dir() for folder in subsets.values())]
     findings: list[Finding] = []
     dataset = Dataset(source, "crpd", list(NAMES), {}, findings=findings)
-    read_splits: dict[str, list[Sample]] = {}
-    for split in requested(there, splits, source):
-        read_splits[split] = [
-            sample
-            for subset, folder in subsets.items()
-            if (folder / split).is_dir()
-            for sample in _read_split(folder / split, subset, split, findings)
-        ]
-        if not read_splits[split]:
+    read_splits: dict[str, Sequence[Sample]] = {}
+    for split in requested(known, splits, source):
+        there = [folder / split for folder in subsets.values() if (folder / split).is_dir()]
+        pictures = [each for folder in there for each in _pictures(folder, findings)]
+        samples, said = read_all(pictures, _parse, _files_of, f"crpd {__version__}")
+        findings += said
+        read_splits[split] = samples
+        if not samples:
             findings.append(found("split.empty", source, f"{split} has no usable picture"))
     dataset.splits = read_splits
     return dataset
 
 
-def _read_split(folder: Path, subset: str, split: str, findings: list[Finding]) -> Iterator[Sample]:
+def _pictures(folder: Path, findings: list[Finding]) -> list[str]:
     pictures = pictures_in(folder / "images", findings)
     report_stray(sorted((folder / "labels").glob("*.txt")), pictures, findings)
-    for image in pictures:
-        size = picture_size(image, findings)
-        if size is None:
-            continue
-        file = folder / "labels" / f"{image.stem}.txt"
-        if (subset, split, image.stem) in KNOWN_BAD:
-            message = f"CRPD_{subset}/{split} {image.stem} is known to be faulty; look at it before relying on it"
-            findings.append(found("labels.known_bad", file, message))
-        try:
-            lines = read_lines(file, findings)
-        except FileNotFoundError:
-            findings.append(found("labels.missing", file, "there is no label file; the picture counts as empty"))
-            yield sample_of(image, size, None, [], {"subset": subset}, findings)
-            continue
-        if lines is not None:
-            yield sample_of(image, size, file, parse(lines, file, findings), {"subset": subset}, findings)
+    return list(map(str, pictures))
+
+
+def _label_file(image: Path) -> Path:
+    return image.parents[1] / "labels" / f"{image.stem}.txt"
+
+
+def _files_of(image: str) -> tuple[str, str]:
+    return image, str(_label_file(Path(image)))
+
+
+def _parse(image: Path) -> tuple[Sample | None, list[Finding]]:
+    findings: list[Finding] = []
+    return _read_picture(image, findings), findings
+
+
+def _read_picture(image: Path, findings: list[Finding]) -> Sample | None:
+    """One picture, in ``CRPD_multi/train/images`` or the like, with its plates; None when it cannot be used."""
+    split, match = image.parents[1].name, _SUBSET.search(image.parents[2].name)
+    subset = match[1].lower() if match else ""
+    size = picture_size(image, findings)
+    if size is None:
+        return None
+    file = _label_file(image)
+    if (subset, split, image.stem) in KNOWN_BAD:
+        message = f"CRPD_{subset}/{split} {image.stem} is known to be faulty; look at it before relying on it"
+        findings.append(found("labels.known_bad", file, message))
+    try:
+        lines = read_lines(file, findings)
+    except FileNotFoundError:
+        findings.append(found("labels.missing", file, "there is no label file; the picture counts as empty"))
+        return sample_of(image, size, None, [], {"subset": subset}, findings)
+    if lines is None:
+        return None
+    return sample_of(image, size, file, parse(lines, file, findings), {"subset": subset}, findings)
 
 
 def parse(lines: Sequence[str], file: Path, findings: list[Finding]) -> list[Object]:
@@ -171,5 +204,6 @@ FORMAT = register(
         "a folder of CRPD with CRPD_single/train/images and so on",
         lambda source: bool(find_subsets(source)),
         read,
+        skim=skim,
     )
 )

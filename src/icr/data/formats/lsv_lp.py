@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from icr.data.dataset import NO_PARENT, UNSTATED, Dataset, Finding, Sample
 from icr.data.findings import found
+from icr.data.formats.lsv_lp_files import Key, Labels, UnreadableError, by_frame, frame_of
 from icr.data.formats.objects import (
     Object,
     around,
@@ -35,8 +31,10 @@ from icr.data.formats.registry import Format, register
 from icr.data.formats.text import counted, is_text, shown
 from icr.data.formats.yolo_config import requested
 from icr.data.pictures import Header, is_picture
+from icr.data.remembered import ReadAll, joined, read_now, read_pictures
 from icr.errors import InputError, nearest
 from icr.relations import Relation
+from icr.version import __version__
 
 NAMES = ("plate", "vehicle")
 PLATE, VEHICLE = 0, 1
@@ -44,24 +42,8 @@ SCENARIOS = ("move2move", "move2static", "static2move")
 _FOLDERS = {"train": "train", "validation": "val", "val": "val", "test": "test"}
 _UNREADABLE = re.compile(r"[#\s-]*#[#\s-]*")
 _FRAME = re.compile(r"(\d+)$")
-LARGEST_LABEL = 4 * 2**20
-
-Key = tuple[str, str]
-"""Folder and stem of a frame: its video and its name there."""
 
 Points = list[tuple[float, float]]
-
-
-class _UnreadableError(Exception):
-    """A label that cannot be read; the text says why."""
-
-
-@dataclass(frozen=True)
-class _Label:
-    """A frame's JSON: where it lies, for findings, and how to get its bytes."""
-
-    file: Path
-    load: Callable[[], bytes]
 
 
 def find_splits(source: Path) -> dict[str, Path]:
@@ -93,6 +75,19 @@ def read(source: Path, splits: Sequence[str] | None = None, *, scenarios: Sequen
     Raises:
         InputError: the folder is no LSV-LP, or has no such split or scenario.
     """
+    return _read(source, splits, scenarios, read_now)
+
+
+def skim(source: Path, splits: Sequence[str] | None = None, *, scenarios: Sequence[str] | None = None) -> Dataset:
+    """Read LSV-LP as `read` does, but leave its samples in the cache, from where each comes when asked for.
+
+    Raises:
+        InputError: as `read`.
+    """
+    return _read(source, splits, scenarios, read_pictures)
+
+
+def _read(source: Path, splits: Sequence[str] | None, scenarios: Sequence[str] | None, read_all: ReadAll) -> Dataset:
     folders = find_splits(source)
     if not folders:
         raise InputError(f"{source} holds no LSV-LP; expected folders such as train/jsons and train/videos")
@@ -102,12 +97,14 @@ def read(source: Path, splits: Sequence[str] | None = None, *, scenarios: Sequen
     for each in scenarios or ():
         if each not in there:
             raise InputError(f"{source} has no scenario {each!r}; it has {', '.join(there)}{nearest(each, there)}")
-    read_splits: dict[str, list[Sample]] = {}
+    read_splits: dict[str, Sequence[Sample]] = {}
     for split in requested(list(folders), splits, source):
-        samples: list[Sample] = []
-        for scenario in _scenarios(folders[split]):
-            if scenarios is None or scenario in scenarios:
-                samples += _read_scenario(folders[split], scenario, findings)
+        parts = [
+            _read_scenario(folders[split], scenario, findings, read_all)
+            for scenario in _scenarios(folders[split])
+            if scenarios is None or scenario in scenarios
+        ]
+        samples = joined(parts)
         if not samples:
             findings.append(found("split.empty", folders[split], f"{split} has no usable picture"))
         read_splits[split] = samples
@@ -121,21 +118,33 @@ def _scenarios(folder: Path) -> list[str]:
     return sorted(names)
 
 
-def _read_scenario(folder: Path, scenario: str, findings: list[Finding]) -> Iterator[Sample]:
-    with ExitStack() as opened:
-        pictures = _walk(folder / "videos" / scenario, is_picture, findings)
-        labels = _labels(folder / "jsons", scenario, opened, findings)
-        if not pictures or not labels:
-            _report_half(folder, scenario, pictures, labels, findings)
+def _read_scenario(folder: Path, scenario: str, findings: list[Finding], read_all: ReadAll) -> Sequence[Sample]:
+    pictures = by_frame(folder / "videos" / scenario, is_picture, findings)
+    with Labels(folder / "jsons", scenario) as labels:
+        frames = labels.frames(findings)
+        if not pictures or not frames:
+            _report_half(folder, scenario, pictures, frames, findings)
         if not pictures:
-            return
-        for key in sorted(labels.keys() - pictures.keys(), key=_in_order):
+            return []
+        for key in sorted(frames - pictures.keys(), key=_in_order):
             message = f"there is no picture {key[0]}/{key[1]}.jpg for it in videos/{scenario}"
-            findings.append(found("labels.no_picture", labels[key].file, message))
-        for key in sorted(pictures, key=_in_order):
-            sample = _read_frame(pictures[key], key, scenario, labels.get(key), bool(labels), findings)
-            if sample is not None:
-                yield sample
+            findings.append(found("labels.no_picture", labels.file(key) or folder, message))
+        paths = [pictures[key] for key in sorted(pictures, key=_in_order)]
+        labelled = bool(frames)
+        del pictures, frames
+        meaning = f"lsv-lp {__version__} {scenario} {labelled} {folder}"
+        samples, said = read_all(paths, partial(_parse, labels, labelled), partial(_files_of, labels), meaning)
+    findings += said
+    return samples
+
+
+def _files_of(labels: Labels, image: str) -> tuple[str, ...]:
+    return image, *labels.files(frame_of(image))
+
+
+def _parse(labels: Labels, labelled: bool, image: Path) -> tuple[Sample | None, list[Finding]]:
+    findings: list[Finding] = []
+    return _read_frame(image, frame_of(str(image)), labels, labelled, findings), findings
 
 
 def _in_order(key: Key) -> tuple[Any, Any]:
@@ -143,7 +152,7 @@ def _in_order(key: Key) -> tuple[Any, Any]:
 
 
 def _report_half(
-    folder: Path, scenario: str, pictures: dict[Key, Path], labels: dict[Key, _Label], findings: list[Finding]
+    folder: Path, scenario: str, pictures: Collection[Key], labels: Collection[Key], findings: list[Finding]
 ) -> None:
     """Say once that a scenario has labels alone, or pictures alone."""
     if labels:
@@ -159,104 +168,29 @@ def _report_half(
         findings.append(found("labels.none", folder / "jsons", message))
 
 
-def _walk(folder: Path, wanted: Callable[[str], bool], findings: list[Finding]) -> dict[Key, Path]:
-    """Files below a folder by the name of the folder they lie in and their stem, however deep."""
-    files: dict[Key, Path] = {}
-
-    def unreadable(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):
-            path = error.filename or folder
-            findings.append(found("folder.unreadable", path, f"cannot be opened: {error.strerror or error}"))
-
-    for root, inner, names in os.walk(folder, onerror=unreadable):
-        inner.sort()
-        video = os.path.basename(root)  # noqa: PTH119 (called for every frame of large sets)
-        for name in sorted(names):
-            if name.startswith(".") or not wanted(name):
-                continue
-            key, path = (video, name.rpartition(".")[0]), Path(root, name)
-            if key in files:
-                findings.append(found("labels.twice", path, f"stands for the same frame as {files[key]}"))
-            else:
-                files[key] = path
-    return files
-
-
-def _labels(jsons: Path, scenario: str, opened: ExitStack, findings: list[Finding]) -> dict[Key, _Label]:
-    """The JSON of each frame: from the folder of the scenario, else from its zip."""
-    plain = _walk(jsons / scenario, _is_json, findings)
-    if plain:
-        return {key: _Label(file, partial(_load_file, file)) for key, file in plain.items()}
-    packed = jsons / f"{scenario}.zip"
-    if not packed.is_file():
-        return {}
-    try:
-        archive = opened.enter_context(zipfile.ZipFile(packed))
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        findings.append(found("labels.archive", packed, f"cannot be opened as a zip file: {error}"))
-        return {}
-    labels: dict[Key, _Label] = {}
-    for member in archive.infolist():
-        path = PurePosixPath(member.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", member.filename):
-            message = f"{shown(member.filename)} leads out of the zip file; not read"
-            findings.append(found("paths.climbs", packed, message))
-        elif not member.is_dir() and _is_json(path.name) and not path.name.startswith("."):
-            key = (path.parent.name or scenario, path.stem)
-            if key in labels:
-                findings.append(found("labels.twice", packed, f"{shown(member.filename)} stands for a frame told of"))
-            else:
-                labels[key] = _Label(packed / path, partial(_load_member, archive, member))
-    return labels
-
-
-def _is_json(name: str) -> bool:
-    return name.lower().endswith(".json")
-
-
-def _load_file(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise _UnreadableError(f"cannot be opened: {error.strerror or error}") from None
-
-
-def _load_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    try:
-        with archive.open(member) as file:
-            data = file.read(LARGEST_LABEL + 1)  # what a header claims need not be what comes
-    # ValueError: the name in the member's own header is no text.
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise _UnreadableError(f"cannot be unpacked: {error}") from None
-    if len(data) > LARGEST_LABEL:
-        raise _UnreadableError(f"unpacks to more than {LARGEST_LABEL:,} bytes, too much for the labels of one frame")
-    return data
-
-
-def _read_frame(
-    image: Path, key: Key, scenario: str, label: _Label | None, labelled: bool, findings: list[Finding]
-) -> Sample | None:
+def _read_frame(image: Path, key: Key, labels: Labels, labelled: bool, findings: list[Finding]) -> Sample | None:
     size = picture_size(image, findings)
     if size is None:
         return None
     number = _FRAME.search(key[1])
-    attributes: dict[str, Any] = {"scenario": scenario, "video": key[0]}
+    attributes: dict[str, Any] = {"scenario": labels.scenario, "video": key[0]}
     if number:
         attributes["frame"] = int(number[1])
-    if label is None:
+    file = labels.file(key)
+    if file is None:
         if labelled:  # where no frame of a scenario has labels, that is said once
             message = f"there is no label file for it, {key[1]}.json; the picture counts as empty"
             findings.append(found("labels.missing", image, message))
         return sample_of(image, size, None, [], attributes, findings)
     try:
-        data = label.load()
-    except _UnreadableError as error:
-        findings.append(found("labels.archive", label.file, str(error)))
+        data = labels.load(key)
+    except UnreadableError as error:
+        findings.append(found("labels.archive", file, str(error)))
         return None
-    content = parse(data, label.file, findings)
+    content = parse(data, file, findings)
     if content is None:
         return None
-    return sample_of(image, size, label.file, objects_of(content, size, label.file, findings), attributes, findings)
+    return sample_of(image, size, file, objects_of(content, size, file, findings), attributes, findings)
 
 
 def parse(data: bytes, file: Path, findings: list[Finding]) -> dict[str, Any] | None:
@@ -372,13 +306,16 @@ def _text(number: Any) -> dict[str, Any]:
 
 _EXPECTS = "a folder of LSV-LP with train/jsons and train/videos"
 
-FORMAT = register(Format("lsv-lp", _EXPECTS, lambda source: bool(find_splits(source)), read))
-
-
-def _read_scenarios(scenario: str, source: Path, splits: Sequence[str] | None) -> Dataset:
-    return read(source, splits, scenarios=(scenario,))
-
+FORMAT = register(Format("lsv-lp", _EXPECTS, lambda source: bool(find_splits(source)), read, skim=skim))
 
 for _scenario in SCENARIOS:
     # One scenario alone is asked for by name; looking never finds it.
-    register(Format(f"lsv-lp-{_scenario}", _EXPECTS, lambda source: False, partial(_read_scenarios, _scenario)))
+    register(
+        Format(
+            f"lsv-lp-{_scenario}",
+            _EXPECTS,
+            lambda source: False,
+            partial(read, scenarios=(_scenario,)),
+            skim=partial(skim, scenarios=(_scenario,)),
+        )
+    )

@@ -6,6 +6,7 @@ one by ``position_plate``; the two differ by a pixel or two. The pair is stated 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,8 +29,10 @@ from icr.data.formats.objects import (
 from icr.data.formats.registry import Format, register
 from icr.data.formats.text import read_lines, shown
 from icr.data.formats.yolo_config import requested
+from icr.data.remembered import ReadAll, read_now, read_pictures
 from icr.errors import InputError
 from icr.relations import Relation
+from icr.version import __version__
 
 NAMES = ("plate", "vehicle")
 PLATE, VEHICLE = 0, 1
@@ -84,20 +87,35 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
     Raises:
         InputError: the folder holds no track.
     """
+    return _read(source, splits, read_now)
+
+
+def skim(source: Path, splits: Sequence[str] | None = None) -> Dataset:
+    """Read UFPR-ALPR as `read` does, but leave its samples in the cache, from where each comes when asked for.
+
+    Raises:
+        InputError: as `read`.
+    """
+    return _read(source, splits, read_pictures)
+
+
+def _read(source: Path, splits: Sequence[str] | None, read_all: ReadAll) -> Dataset:
     tracks = find_tracks(source)
     if not tracks:
         raise InputError(f"{source} holds no UFPR-ALPR; expected folders such as training/track0001")
     findings: list[Finding] = []
     dataset = Dataset(source, "ufpr-alpr", list(NAMES), {}, (Relation("plate", "vehicle"),), findings)
-    read_splits: dict[str, list[Sample]] = {}
+    read_splits: dict[str, Sequence[Sample]] = {}
     for split in requested(list(tracks), splits, source):
-        samples: list[Sample] = []
+        pictures: list[str] = []
         for track in tracks[split]:
             if _number(track) not in _OFFICIAL[split]:
                 home = next((name for name, own in _OFFICIAL.items() if _number(track) in own), "none")
                 message = f"lies in {split}; its official split is {home}"
                 findings.append(found("splits.unofficial", track, message))
-            samples += _read_track(track, findings)
+            pictures += _pictures(track, findings)
+        samples, said = read_all(pictures, _parse, _files_of, f"ufpr-alpr {__version__}")
+        findings += said
         if not samples:
             findings.append(found("split.empty", source, f"{split} has no usable picture"))
         read_splits[split] = samples
@@ -105,20 +123,28 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
     return dataset
 
 
-def _read_track(track: Path, findings: list[Finding]) -> list[Sample]:
+def _pictures(track: Path, findings: list[Finding]) -> list[str]:
     pictures = pictures_in(track, findings)
     report_stray(sorted(track.glob("*.txt")), pictures, findings)
-    samples = [_read_picture(each, track, findings) for each in pictures]
-    return [each for each in samples if each is not None]
+    return list(map(str, pictures))
 
 
-def _read_picture(image: Path, track: Path, findings: list[Finding]) -> Sample | None:
+def _files_of(image: str) -> tuple[str, str]:
+    return image, f"{os.path.splitext(image)[0]}.txt"  # noqa: PTH122 (called for every picture)
+
+
+def _parse(image: Path) -> tuple[Sample | None, list[Finding]]:
+    findings: list[Finding] = []
+    return _read_picture(image, findings), findings
+
+
+def _read_picture(image: Path, findings: list[Finding]) -> Sample | None:
     size = picture_size(image, findings)
     if size is None:
         return None
     file = image.with_suffix(".txt")
     frame = _FRAME.search(image.stem)
-    attributes: dict[str, Any] = {"track": track.name, **({"frame": int(frame[1])} if frame else {})}
+    attributes: dict[str, Any] = {"track": image.parent.name, **({"frame": int(frame[1])} if frame else {})}
     try:
         lines = read_lines(file, findings)
     except FileNotFoundError:
@@ -227,5 +253,6 @@ FORMAT = register(
         "a folder of UFPR-ALPR with training/track0001 and so on",
         lambda source: bool(find_tracks(source)),
         read,
+        skim=skim,
     )
 )
