@@ -34,7 +34,9 @@ def two_processes(data: Path, net: Path, out: Path, *more: str) -> subprocess.Co
     )
 
 
-@pytest.mark.parametrize("net", ["plain", pytest.param("end2end", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "net", ["plain", *(pytest.param(each, marks=pytest.mark.slow) for each in ("end2end", "yolov9-t"))]
+)
 def test_pairs_are_counted_over_both_and_a_process_without_a_box_hangs_nobody(
     nets: SimpleNamespace, tmp_path: Path, net: str
 ) -> None:
@@ -45,7 +47,7 @@ def test_pairs_are_counted_over_both_and_a_process_without_a_box_hangs_nobody(
         each.write_text("")
     pairs = sum(line.startswith("0 ") for line in labels[0].read_text().splitlines())
     out = tmp_path / "run"
-    done = two_processes(data, getattr(nets, net), out, "--epochs", "2", "--batch", "2")
+    done = two_processes(data, getattr(nets, net, Path(net)), out, "--epochs", "2", "--batch", "2")
     assert done.returncode == 0, done.stderr[-5000:]
     rows = results(out)
     assert [row["epoch"] for row in rows] == ["1", "2"]
