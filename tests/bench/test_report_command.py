@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+from contextlib import redirect_stdout
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,10 +35,19 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def reported(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("reports") / "first"
-    assert run(["bench", "report", str(store), "--out", str(out), "--resamples", "40"]) == 0
-    return out
+def told(store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the command prints with --json; its report lies in `folder`."""
+    out, printed = tmp_path_factory.mktemp("reports") / "first", io.StringIO()
+    with redirect_stdout(printed):
+        assert run(["bench", "report", str(store), "--out", str(out), "--resamples", "40", "--json"]) == 0
+    found: dict[str, Any] = json.loads(printed.getvalue())
+    assert found["folder"] == str(out)
+    return found
+
+
+@pytest.fixture(scope="module")
+def reported(told: dict[str, Any]) -> Path:
+    return Path(told["folder"])
 
 
 class Page(HTMLParser):
@@ -103,10 +115,8 @@ def test_every_chart_and_table_is_there_in_every_form(reported: Path) -> None:
             assert opened.convert("L").getextrema()[0] < 120, picture
 
 
-def test_json_is_one_object_that_says_the_same(store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(["bench", "report", str(store), "--out", str(tmp_path / "r"), "--resamples", "40", "--json"]) == 0
-    told = json.loads(capfd.readouterr().out)
-    assert told == json.loads((tmp_path / "r" / "report.json").read_text())
+def test_json_is_one_object_that_says_the_same(told: dict[str, Any], reported: Path) -> None:
+    assert told == json.loads((reported / "report.json").read_text())
     assert [each["number"] for each in told["claims"]] == list(range(1, 13))
     assert told["finished"] == 6 and told["failed"] == [] and told["pending"] == []
     assert {"endpoint", "interval", "verdict", "runs", "seeds", "data"} <= told["findings"][0].keys()
@@ -127,16 +137,14 @@ def test_the_answer_is_said_on_the_terminal(
 
 
 def test_a_second_report_stands_beside_the_first_and_says_that_one_was_looked_at(tmp_path: Path) -> None:
-    store = write_store(tmp_path, lambda cell: 0.5, seeds=2)
-    late = folder_of(store, Cell("scenes", "small", "ciou", "icr", 2.5, 1))
-    late.rename(tmp_path / "late")
-    first = write_report(store, resamples=20, judge=lambda analysis: [])
-    (tmp_path / "late").rename(late)
-    second = write_report(store, resamples=20, judge=lambda analysis: [])
-    assert [first.folder.name, second.folder.name] == ["report", "report-2"]
-    assert [cell.key for cell in first.pending] == ["scenes/small/ciou/icr-w2.5/seed1"] and second.pending == []
-    assert not any("a report was made" in remark for remark in first.remarks)
-    assert any("when 3 of these 4 runs were finished" in remark for remark in second.remarks)
+    store = write_store(tmp_path, lambda cell: 0.5, seeds=1)
+    for place, finished in (("report", 1), ("report-2", 2)):
+        (store / place).mkdir()
+        (store / place / "report.json").write_text(json.dumps({"finished": finished}))
+    made = write_report(store, resamples=20, judge=lambda analysis: [])
+    assert made.folder.name == "report-3"
+    assert sum("a report was made when" in remark for remark in made.remarks) == 1
+    assert any("when 1 of these 2 runs were finished" in remark for remark in made.remarks)
 
 
 def test_interrupted_and_failed_runs_are_marked(tmp_path: Path) -> None:
@@ -158,6 +166,21 @@ def test_a_store_without_a_finished_run_gives_a_page_too(tmp_path: Path) -> None
     made = write_report(store, resamples=20)
     assert "Nothing can be said yet" in (made.folder / "report.html").read_text()
     assert len(made.pending) == 8
+
+
+def test_numbers_that_are_none_make_no_report_fail(tmp_path: Path) -> None:
+    store = write_store(tmp_path, lambda cell: 0.0 if cell.arm == "icr" else 0.4, seeds=3, pictures=6)
+    for cell in (store / "cells").glob("*/*/*/*/*"):
+        (cell / "results.csv").write_text(
+            "epoch,train/icr_pairs,train/icr_containment,train/icr_factor\n1,0,nan,nan\n2,3,0.9,1.2\n"
+        )
+        (cell / "curve.csv").write_text("epoch,class,AP,AP50\n1,plate,nan,nan\n2,plate,-1,-1\n")
+    made = write_report(store, resamples=3, judge=lambda analysis: [])
+    told = json.loads((made.folder / "report.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert told["finished"] == 6
+    assert "mean R 0.90 in the first epoch and 0.90 in the last" in told["sentences"][0]["said"][-1]
+    relation = json.loads((made.folder / "tables" / "relation-by-epoch.json").read_text())
+    assert relation["rows"][0]["containment"] is None and relation["rows"][1]["factor"] == 1.2
 
 
 def test_nothing_is_written_over(store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

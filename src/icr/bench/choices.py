@@ -48,7 +48,7 @@ def best(ways: Iterable[Way], runs: Runs, children: Sequence[str]) -> Way | None
     common = set.intersection(*(set(runs[way]) for way in candidates)) if candidates else set()
     for way in candidates:
         found = [final(runs[way][seed], child) for seed in sorted(common) for child in children]
-        values = [each.ap50 for each in found if each is not None]
+        values = [each.ap50 for each in found if each is not None and each.ap50 >= 0]
         if not values or len(values) < len(found):
             return None
         scores[way] = float(np.mean(values))

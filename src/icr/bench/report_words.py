@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from icr.bench.analysis import Analysis
-from icr.bench.grid import Cell
+from icr.bench.grid import Cell, presets
 from icr.metrics.paired import LEVEL
 
 NUMBERS = "report.json"
@@ -62,11 +62,11 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
     """Name and value of what a reader needs to judge or repeat the runs."""
     around = surroundings(analysis)
     store = shlex.quote(str(analysis.store))
-    trained_with = analysis.grid.train
-    told = ", ".join(f"{key} {trained_with[key]}" for key in ("imgsz", "epochs", "batch") if key in trained_with)
+    name = analysis.grid.name
+    asked = name if name in presets() else f"{name}.yaml"
     return [
-        ("Commands", f"`icr bench run {analysis.grid.name}`, `icr bench report {store}`"),
-        ("Trained with", told or "the engines' defaults"),
+        ("Commands", f"`icr bench run {asked}` (as resolved: `grid.json` in the store), `icr bench report {store}`"),
+        ("Trained with", _settings(analysis.grid.train) or "the engines' defaults"),
         ("Models", ", ".join(f"{name} ({each})" for name, each in analysis.grid.models.items())),
         ("Data", "; ".join(f"{each.name}: `{each.source}`" for each in analysis.materials.values()) or "none yet"),
         *(
@@ -81,6 +81,19 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
         ("Evaluator", ", ".join(around["evaluators"]) or "none yet"),
         ("Beside this page", "`tables/` (Markdown, LaTeX, CSV, JSON), `figures/` (PNG, SVG), `report.json`"),
     ]
+
+
+def _settings(train: Mapping[str, Any]) -> str:
+    """What all trainings of the grid have in common, the engine's own settings last.
+
+    Example:
+        >>> _settings({"imgsz": 640, "epochs": 10, "overrides": {"optimizer": "SGD"}})
+        'imgsz 640, epochs 10, optimizer SGD'
+    """
+    own = train.get("overrides")
+    every = {key: value for key, value in train.items() if key != "overrides"}
+    every |= own if isinstance(own, Mapping) else {}
+    return ", ".join(f"{key} {value}" for key, value in every.items())
 
 
 def _of_many(values: Sequence[str], at: int) -> str:

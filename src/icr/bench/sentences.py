@@ -15,6 +15,7 @@ from icr.bench.contrasts import (
     chosen,
 )
 from icr.bench.evidence import line_of, signed, together
+from icr.bench.tables import relation_by_epoch
 from icr.metrics.verdict import HELPS
 
 RELATION_CONTROLS = ("matched", "pseudo-parent")
@@ -149,13 +150,14 @@ def _worth(analysis: Analysis, row: Row) -> str:
 
 def _material(analysis: Analysis, row: Row) -> str:
     way = chosen(analysis.runs, row, ICR)
-    logs = [run.log for run in analysis.runs[way].values() if run.log] if way else []
-    if not logs:
+    epochs = relation_by_epoch(list(analysis.runs[way].values())) if way else {}
+    known = [(inside, factor) for _, inside, factor in epochs.values() if inside is not None and factor is not None]
+    if not known:
         return ""
-    ends = [[sum(log[at][column] for log in logs) / len(logs) for at in (0, -1)] for column in (2, 3)]
+    (first, much), (last, little) = known[0], known[-1]
     return (
-        f"What there was for ICR to act on: mean R {ends[0][0]:.2f} in the first epoch and {ends[0][1]:.2f} in the "
-        f"last, mean factor {ends[1][0]:.2f} and {ends[1][1]:.2f}."
+        f"What there was for ICR to act on: mean R {first:.2f} in the first epoch and {last:.2f} in the last, "
+        f"mean factor {much:.2f} and {little:.2f}."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from statistics import fmean, stdev
 from typing import Any
 
@@ -118,8 +119,8 @@ def by_epoch(analysis: Analysis) -> Table:
     return Table("relation-by-epoch", "R and the factor by epoch", head, rows, records, notes, ours=len(rows))
 
 
-def relation_by_epoch(runs: Sequence[Run]) -> dict[int, tuple[float, float, float]]:
-    """Pairs a batch, R and factor of each epoch, the mean over the runs that logged it."""
+def relation_by_epoch(runs: Sequence[Run]) -> dict[int, tuple[float | None, float | None, float | None]]:
+    """Pairs a batch, R and factor of each epoch, the mean over the runs that logged a number; None where none did."""
     found: dict[int, list[tuple[float, float, float]]] = {}
     for run in runs:
         for epoch, pairs, inside, factor in run.log:
@@ -127,12 +128,15 @@ def relation_by_epoch(runs: Sequence[Run]) -> dict[int, tuple[float, float, floa
     return {epoch: (_mean(each, 0), _mean(each, 1), _mean(each, 2)) for epoch, each in sorted(found.items())}
 
 
-def _mean(rows: Sequence[tuple[float, float, float]], place: int) -> float:
-    return round(fmean(row[place] for row in rows), 5)
+def _mean(rows: Sequence[tuple[float, float, float]], place: int) -> float | None:
+    values = [row[place] for row in rows if isfinite(row[place])]
+    return round(fmean(values), 5) if values else None
 
 
-def _r_and_factor(found: tuple[float, float, float] | None) -> str:
-    return "–" if found is None else f"{found[1]:.3f} ({found[2]:.2f})"
+def _r_and_factor(found: tuple[float | None, float | None, float | None] | None) -> str:
+    if found is None or found[1] is None or found[2] is None:
+        return "–"
+    return f"{found[1]:.3f} ({found[2]:.2f})"
 
 
 def spread(epochs: Sequence[int], most: int = EPOCHS_SHOWN) -> list[int]:
