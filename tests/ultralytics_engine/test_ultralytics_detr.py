@@ -200,6 +200,25 @@ def test_pairs_that_are_not_stated_are_found_by_geometry() -> None:
         assert overlap(corners(rows[row]).tolist(), parent) > 0.99
 
 
+def test_controls_reach_the_criterion() -> None:
+    given, relations = batch(), (ResolvedRelation(0, (1,), 2.5),)
+    plain = computed(DETRCriterion(2, "giou", None, STOCK), given)
+    same = computed(DETRCriterion(2, "giou", BoxLoss("giou", "matched", relations, factors=(1.0,)), STOCK), given)
+    twice = computed(DETRCriterion(2, "giou", BoxLoss("giou", "matched", relations, factors=(2.0,)), STOCK), given)
+    thrice = computed(DETRCriterion(2, "giou", BoxLoss("giou", "matched", relations, factors=(3.0,)), STOCK), given)
+    for name in ("loss_giou", "loss_giou_aux", "loss_giou_dn"):
+        torch.testing.assert_close(same[name], plain[name])
+        torch.testing.assert_close(thrice[name] - plain[name], 2 * (twice[name] - plain[name]))
+        assert plain[name] < twice[name] < 2 * plain[name], "children alone are weighed"
+    pseudo = DETRCriterion(2, "giou", BoxLoss("giou", "product", relations, pseudo_parent=True), STOCK)
+    pseudo.see(given)
+    true = DETRCriterion(2, "giou", box(), STOCK)
+    true.see(given)
+    held, parents = pseudo.parents[::2], true.parents[::2]
+    torch.testing.assert_close(held[:, 2:] - held[:, :2], parents[:, 2:] - parents[:, :2])
+    assert (held - parents).abs().amax(1).min() > 0.1
+
+
 def test_a_batch_without_a_box_is_no_loss_of_boxes() -> None:
     given = {**batch(), "cls": torch.zeros(0, 1), "bboxes": torch.zeros(0, 4), "batch_idx": torch.zeros(0)}
     for parent in ({"parent": torch.zeros(0, dtype=torch.int64)}, {}):
