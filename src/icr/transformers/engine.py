@@ -74,7 +74,9 @@ def _train(settings: TrainSettings, asked: EngineSettings, checkpoint: Path | No
     arguments = _arguments(settings, asked)
     set_seed(settings.seed)
     dataset = read_data(settings.data_yaml)
-    begin = start(settings.model, dataset.names, settings.imgsz, asked, _say if _first() else _silent)
+    begin = start(
+        settings.model, dataset.names, settings.imgsz, asked, _say if _first() and not checkpoint else _silent
+    )
     network = begin.network
     sizes = sizes_around(settings.imgsz) if asked.varies_size(begin.model) else ()
     check_places(network, min((settings.imgsz, *sizes)))
@@ -91,6 +93,8 @@ def _train(settings: TrainSettings, asked: EngineSettings, checkpoint: Path | No
     until = 0
     if checkpoint is not None:
         until = _taken_up(checkpoint, average)
+        if _first():
+            _say(f"{settings.out}: going on after epoch {until}")
     epochs = _epochs(settings, asked, dataset, begin, pictures, average, until)
     trainer = DetectionTrainer(
         asked,
