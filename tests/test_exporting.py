@@ -34,7 +34,9 @@ def test_every_layout_has_a_decoder() -> None:
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_description_comes_back(layout: str, fit: str) -> None:
-    made = described(layout=layout, fit=fit, names=["Kennzeichen 'neu'", "Fahrzeug: gr\u00fcn"])
+    made = described(
+        layout=layout, fit=fit, names=["Kennzeichen 'neu'", "Fahrzeug: gr\u00fcn"], relations=(("a;b", ("c:d", "e")),)
+    )
     assert describe(made.metadata(), "x.onnx") == made
 
 

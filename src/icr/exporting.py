@@ -6,12 +6,12 @@ import importlib
 import inspect
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from icr import detectors
+from icr import detectors, runs
 from icr.errors import InputError, nearest
 from icr.predicting.exported import Description
 
@@ -83,6 +83,7 @@ def export(
             f"exporting needs {', '.join(absent)}; install it with: pip install 'icr-loss[cli,onnx]' (and the engine)"
         )
     made = _exportable(weights, imgsz, trust)
+    made = replace(made, description=replace(made.description, relations=_relations(weights)))
     write(made, target)
     _try_out(target)
     told = made.description
@@ -96,6 +97,17 @@ def _exportable(weights: Path, imgsz: int | None, trust: bool) -> Exportable:
     detectors.engine(name)  # says what to install where it is absent
     made: Exportable = importlib.import_module(f"icr.{name}.exporting").exportable(weights, imgsz, trust)
     return made
+
+
+def _relations(weights: Path) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Those of the run that the weights belong to."""
+    run = runs.of_weights(weights)
+    entries = runs.read_record(run).get("relations", []) if run else []
+    return tuple((each["child"], tuple(_listed(each["parent"]))) for each in entries)
+
+
+def _listed(parent: Any) -> list[str]:
+    return parent if isinstance(parent, list) else [parent]
 
 
 def write(made: Exportable, target: Path) -> None:

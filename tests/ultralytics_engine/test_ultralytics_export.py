@@ -150,6 +150,26 @@ def test_predict_and_eval_need_onnxruntime_alone(nets: SimpleNamespace, scenes: 
     )
 
 
+def test_an_exported_file_alone_knows_whose_child_is_whose(
+    nets: SimpleNamespace, scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The relations of the run go with the file; a run folder is not needed."""
+    from icr.cli.commands import run as icr
+
+    weights = tmp_path / "run" / "weights" / "best.pt"
+    weights.parent.mkdir(parents=True)
+    outspoken(nets.plain, weights)
+    relation = {"child": "plate", "parent": ["vehicle"], "weight": 2.5}
+    (tmp_path / "run" / "run.json").write_text(json.dumps({"relations": [relation]}))
+    alone = exporting.export(weights, out=tmp_path / "plates.onnx")
+    capsys.readouterr()
+    words = [str(pictures(scenes)[0]), "--out", str(tmp_path / "found"), "--conf", "0.01", "--device", "cpu", "--json"]
+    assert icr(["predict", str(alone), *words]) == 0
+    out, err = capsys.readouterr()
+    assert "plate:vehicle, as trained with (plates.onnx)" in err
+    assert max(json.loads(out)[0]["parents"]) >= 0
+
+
 def test_the_command_writes_beside_the_weights_and_never_over(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

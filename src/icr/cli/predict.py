@@ -43,9 +43,8 @@ def predict(
         refuse_full(folder)
         predictor = detectors.load(weights, device or detectors.first_device(), trust)
         run = runs.of_weights(weights)
-        relations, said = predicting.relations_of(
-            relation or [], runs.read_record(run) if run else None, predictor.names
-        )
+        record = runs.read_record(run) if run else getattr(predictor, "record", lambda: None)()
+        relations, said = predicting.relations_of(relation or [], record, predictor.names)
         say(said)
         total, done = sum(predicting.length(each.path) if each.video else 1 for each in sources), count(1)
         with progress("predicting") as report:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ class Description:
             `stretch`: scaled to the square. `stretch-smooth`: the same with an antialiasing filter.
             Always bilinear, RGB, 0..1.
         stride: the input's sides are multiples of it.
+        relations: each child with its parents, as trained with; the graph does not depend on them.
     """
 
     engine: str
@@ -39,6 +41,7 @@ class Description:
     layout: str
     fit: str
     stride: int = 32
+    relations: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def metadata(self) -> dict[str, str]:
         """The same as ONNX metadata. Names, size, stride and task are written as Ultralytics reads them."""
@@ -54,6 +57,7 @@ class Description:
             "layout": self.layout,
             "fit": self.fit,
             "end2end": str(self.layout == "end2end"),
+            "relations": json.dumps(self.relations, ensure_ascii=False),
         }
 
 
@@ -81,6 +85,7 @@ def describe(metadata: Mapping[str, str], where: str) -> Description:
             layout=metadata["layout"],
             fit=metadata["fit"],
             stride=int(metadata["stride"]),
+            relations=tuple((child, tuple(parents)) for child, parents in json.loads(metadata["relations"])),
         )
     except (KeyError, ValueError, SyntaxError, TypeError, IndexError):
         found = None

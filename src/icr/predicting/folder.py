@@ -130,7 +130,7 @@ def relations_of(given: Sequence[str], record: Any, names: Sequence[str]) -> tup
 
     Args:
         given: the values of ``--relation``, maybe none.
-        record: what `run.json` beside the weights holds, None when there is none.
+        record: what `run.json` beside the weights holds, or an exported file; None when neither says anything.
         names: the detector's class names.
 
     Returns:
@@ -145,7 +145,8 @@ def relations_of(given: Sequence[str], record: Any, names: Sequence[str]) -> tup
     entries = record.get("relations") if isinstance(record, dict) else None
     if entries:
         trained = tuple(Relation(each["child"], each["parent"]) for each in entries)
-        return resolve(trained, names), f"relations: {', '.join(map(str, trained))}, as trained with (run.json)"
+        where = record.get("where", "run.json")
+        return resolve(trained, names), f"relations: {', '.join(map(str, trained))}, as trained with ({where})"
     return (), "no relation is known, so every parent is -1; pass --relation child:parent to have children paired"
 
 

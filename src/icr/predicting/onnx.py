@@ -42,6 +42,11 @@ class OnnxPredictor:
         (self._input,) = session.get_inputs()
         self._side = self._input.shape[2]
 
+    def record(self) -> dict[str, Any]:
+        """What the file says of the training, as `run.json` would."""
+        relations = [{"child": child, "parent": list(parents)} for child, parents in self.description.relations]
+        return {"relations": relations, "where": Path(self._where).name}
+
     def predict(
         self,
         images: Sequence[Path | Picture],
