@@ -9,7 +9,7 @@ import pytest
 import yaml
 from small_grids import small_grid
 
-from icr.bench import published
+from icr import presets as presets_of_trainings
 from icr.bench.arms import ARMS, trained
 from icr.bench.asking import asked
 from icr.bench.grid import WITHOUT_WEIGHT, Cell, Grid, Source, load, presets, read
@@ -55,7 +55,7 @@ REFUSED = {
     "a negative weight": ({"weights": [-1]}, "weights: -1"),
     "an arm twice": ({"arms": ["icr", "icr"]}, "names icr twice"),
     "a model that is not there": ({"train_for": {"yolo11s": {}}}, "train_for names yolo11s.*did you mean 'yolo11n'"),
-    "another table": ({"train": {"paper": "table7"}}, "expected table5 or table6"),
+    "another preset": ({"train": {"preset": "papr"}}, "no such preset; did you mean 'paper'"),
 }
 
 
@@ -125,14 +125,17 @@ def test_the_presets_are_the_papers_tables() -> None:
     assert isinstance(models, Grid)
 
 
-def test_settings_of_the_paper_are_read_from_its_tables() -> None:
-    active = published.overrides("table5", "train")
-    parameters = {row["parameter"] for row in table(5)}
-    assert active["lr0"] == 0.01 and active["mixup"] == 0.15
-    assert parameters == set(active) | (set(published.INACTIVE) & parameters)
-    assert load("table2").training_of("yolov9-t")["overrides"] == {**active, "optimizer": "SGD"}
-    assert load("table2").training_of("uav-detr-r18")["overrides"] == {}
-    assert "lr0" not in load("table2").training_of("rtdetrv2-r18")["overrides"]
+def test_the_papers_grids_train_by_the_papers_presets() -> None:
+    grid = load("table2")
+    for model, preset in (
+        ("yolov9-t", "paper"),
+        ("rtdetrv2-r18", "paper-rtdetrv2"),
+        ("uav-detr-r18", "paper-appendix"),
+    ):
+        told, expected = grid.training_of(model), presets_of_trainings.read(preset, model)
+        assert (told["preset"], told["overrides"]) == (preset, expected.settings)
+        assert {key: told[key] for key in expected.options} == expected.options
+    assert load("fig8").training_of("yolov9-t")["overrides"]["save_period"] == 5
 
 
 def test_the_grid_of_the_documentation_is_one(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from icr.bench import published
+from icr import presets as training_presets
 from icr.errors import InputError, nearest
 
 WITHOUT_WEIGHT = frozenset({"baseline", "gain-0.5", "gain-1.5", "gain-2.5", "gain", "best-base"})
@@ -22,7 +22,7 @@ KEYS = (
     *("name", "about", "data", "models", "bases", "weights", "arms", "seeds", "first_seed", "train", "train_for"),
     "own_bases",
 )
-TRAIN_KEYS = ("imgsz", "epochs", "batch", "workers", "paper", "overrides")
+TRAIN_KEYS = ("imgsz", "epochs", "batch", "workers", "preset", "overrides")
 SOURCE_KEYS = ("path", "synth", "relations", "get")
 SYNTH_KEYS = ("preset", "settings", "scene", "size", "label_noise", "seed", "train", "val", "test")
 
@@ -109,7 +109,7 @@ class Grid:
         models: by name, the detector or file that is trained.
         bases, weights, arms: see `Cell`; the base `own` is each detector's own.
         seeds, first_seed: how many seeds, and the first of them.
-        train: `imgsz`, `epochs`, `batch`, `workers`, `overrides` of all trainings.
+        train: `preset`, `imgsz`, `epochs`, `batch`, `workers`, `overrides` of all trainings.
         train_for: the same for single models, in place of those of `train`; `overrides` too, for they are the engine's.
         about: one line for `icr bench list`.
         own_bases: by model, the base `own` as it was found when the store was made; else the registry says.
@@ -160,8 +160,17 @@ class Grid:
         return tuple(dict.fromkeys(own if base == OWN else base for base in self.bases))
 
     def training_of(self, model: str) -> dict[str, Any]:
-        """How a model is trained: `train` with `train_for` over it."""
-        return {**self.train, **self.train_for.get(model, {})}
+        """How a model is trained: `train` with `train_for` over it, completed from the preset that they name.
+
+        Raises:
+            InputError: the preset is for other detectors, or no detector is known by that name.
+        """
+        found = {**self.train, **self.train_for.get(model, {})}
+        if "preset" not in found:
+            return found
+        from icr.detectors import find
+
+        return training_presets.applied(str(found["preset"]), find(self.models[model]), found)
 
     def record(self) -> dict[str, Any]:
         """Plain values; `read` of them gives the same grid."""
@@ -288,12 +297,11 @@ def _train(value: Any, where: str) -> dict[str, Any]:
     for key in ("imgsz", "epochs", "batch", "workers"):
         if key in value:
             _whole(value[key], 0 if key == "workers" else 1, f"{where}: {key}")
-    found = {key: each for key, each in value.items() if key != "paper"}
+    if "preset" in value:
+        training_presets.read(str(value["preset"]))
     if "overrides" in value:
-        found["overrides"] = _mapping(value["overrides"] or {}, f"{where}: overrides")
-    if "paper" in value:
-        found["overrides"] = {**published.overrides(str(value["paper"]), where), **found.get("overrides", {})}
-    return found
+        return {**value, "overrides": _mapping(value["overrides"] or {}, f"{where}: overrides")}
+    return value
 
 
 def _known(found: Mapping[Any, Any], known: Sequence[str], where: str) -> None:

@@ -45,8 +45,10 @@ def open_store(store: Path, grid: Grid) -> Grid:
             raise InputError(f"{store} exists and is no store of a grid; nothing is written over: give another --out")
         store.mkdir(parents=True, exist_ok=True)
         whole = grid
+    trained = {name: whole.training_of(name) for name in whole.models}
     kept = {name: _keep(store, model) for name, model in whole.models.items()}
-    runs.write_json(store / GRID, replace(whole, models=kept).record())
+    # What the presets of trainings say now, so that it is noticed when they say something else one day.
+    runs.write_json(store / GRID, replace(whole, models=kept, train_for=trained).record())
     own = grid_of(store).models
     return replace(grid, models={name: own[name] for name in grid.models})
 

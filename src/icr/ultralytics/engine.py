@@ -126,6 +126,15 @@ def _kind(model: str, trust: bool = False) -> type[DetectionTrainer]:
     return ArchitectureTrainer
 
 
+def check_overrides_of(model: str, overrides: dict[str, Any], trust: bool = False) -> None:
+    """Refuse settings that a detector cannot be trained with, before anything is trained.
+
+    Raises:
+        InputError: one line that names the key, and the nearest one; or the model cannot be used.
+    """
+    check_overrides(overrides, _kind(model, trust).keys)
+
+
 def own_base(model: str, trust: bool = False) -> str:
     """The base loss that a detector is trained with by itself.
 
