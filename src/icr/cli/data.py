@@ -64,11 +64,11 @@ def check(
         "counts": dict(Counter(each.id for each in findings)),
         "severities": dict(Counter(each.severity for each in findings)),
         "images": {split: len(samples) for split, samples in dataset.splits.items()},
-        "objects": _objects(dataset),
+        "objects": examined.boxes,
         "relations": [str(each) for each in chosen.relations],
     }
     if not json:
-        say(_summary(dataset))
+        say(_summary(dataset, examined.boxes))
         say(f"{chosen.said}\n")
         answer(report(findings, data, every=all_))
     if fix is not None:
@@ -173,7 +173,8 @@ def convert(
         lost = formats.write(dataset, out, to, images=way)
     for each in lost:
         say(f"not held by {to}: {each}")
-    say(_summary(dataset))
+    boxes = _objects(dataset)
+    say(_summary(dataset, boxes))
     pairs = sum(int((sample.parents >= 0).sum()) for samples in dataset.splits.values() for sample in samples)
     if json:
         answer_json(
@@ -181,7 +182,7 @@ def convert(
                 "out": str(out),
                 "format": to,
                 "images": {split: len(samples) for split, samples in dataset.splits.items()},
-                "objects": _objects(dataset),
+                "objects": boxes,
                 "pairs": pairs,
                 "faulty": errors,
                 "not_held": list(lost),
@@ -201,8 +202,8 @@ def _objects(dataset: Dataset) -> dict[str, int]:
     return {name: int(count) for name, count in zip(dataset.names, counts, strict=True)}
 
 
-def _summary(dataset: Dataset) -> str:
+def _summary(dataset: Dataset, boxes: dict[str, int]) -> str:
     pictures = ", ".join(f"{split} {len(samples):,}" for split, samples in dataset.splits.items())
-    objects = ", ".join(f"{name} {count:,}" for name, count in list(_objects(dataset).items())[:8])
+    objects = ", ".join(f"{name} {count:,}" for name, count in list(boxes.items())[:8])
     more = f", … ({len(dataset.names)} classes)" if len(dataset.names) > 8 else ""
     return f"{dataset.source} ({dataset.format}): pictures {pictures}; boxes {objects}{more}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,50 @@ _DEPTH = 64
 _LIKE, _CELL = 0.97, 0.7
 """Least share of a thumbnail's variance that the other explains, and the largest misfit of a cell, in deviations: a
 vehicle that came or went in an unmoved view is a larger one."""
+
+
+class Prints(Sequence[Decoded]):
+    """What decoding many pictures has shown, without thumbnails and reasons of failure: 49 bytes a picture.
+
+    Args:
+        count: how many pictures.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._digests = np.zeros((count, 16), np.uint8)
+        self._hashes = np.zeros((count, 32), np.uint8)
+        self._has = np.zeros((count, 2), np.bool_)
+
+    def keep(self, place: int, picture: Decoded) -> None:
+        """Keep one picture."""
+        self._has[place] = bool(picture.digest), bool(picture.hash)
+        if picture.digest:
+            self._digests[place] = np.frombuffer(picture.digest, np.uint8)
+        if picture.hash:
+            self._hashes[place] = np.frombuffer(picture.hash, np.uint8)
+
+    def __len__(self) -> int:
+        return len(self._has)
+
+    @overload
+    def __getitem__(self, place: int) -> Decoded: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Decoded]: ...
+    def __getitem__(self, place: int | slice) -> Decoded | list[Decoded]:
+        if isinstance(place, slice):
+            return [self[at] for at in range(len(self))[place]]
+        digest, hash_ = self._has[place]
+        return Decoded(
+            None, self._digests[place].tobytes() if digest else b"", self._hashes[place].tobytes() if hash_ else b""
+        )
+
+    def equal(self) -> Iterator[tuple[int, int]]:
+        """The places of files that are equal byte for byte, each with the place of the first of them, in order."""
+        places = np.flatnonzero(self._has[:, 0])
+        digests = self._digests[places].view("S16")[:, 0] if len(places) else np.zeros(0, "S16")
+        _, first, of, count = np.unique(digests, return_index=True, return_inverse=True, return_counts=True)
+        for at in np.flatnonzero(count[of] > 1).tolist():
+            yield int(places[at]), int(places[first[of[at]]])
 
 
 def alike(

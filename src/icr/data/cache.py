@@ -26,7 +26,7 @@ _SETTLED = 2_000_000_000
 
 
 def decoded(
-    paths: Sequence[Path], progress: Callable[[int, int], None] | None = None, *, fresh: bool = False
+    paths: Sequence[Path | str], progress: Callable[[int, int], None] | None = None, *, fresh: bool = False
 ) -> Iterator[Decoded]:
     """Decode pictures, in order, but those that are known from before and have not changed since.
 
@@ -40,7 +40,7 @@ def decoded(
             chunk = paths[start : start + _CHUNK]
             keys = [_key(path) for path in chunk]
             known = [None if fresh or key is None else _known(store, key) for key in keys]
-            new = decode_all([path for path, each in zip(chunk, known, strict=True) if each is None])
+            new = decode_all([Path(path) for path, each in zip(chunk, known, strict=True) if each is None])
             added: list[tuple[Any, ...]] = []
             for at, (path, key, each) in enumerate(zip(chunk, keys, known, strict=True)):
                 found = next(new) if each is None else each
@@ -57,9 +57,9 @@ Key = tuple[bytes, int, int]
 """Path, size in bytes, time of the last change in nanoseconds."""
 
 
-def _key(path: Path) -> Key | None:
+def _key(path: Path | str) -> Key | None:
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116 (called for every picture of large sets)
     except (OSError, ValueError):
         return None
     return os.fsencode(path), status.st_size, status.st_mtime_ns

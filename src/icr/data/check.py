@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ from icr.data.dataset import Dataset, Finding, Sample, UnreadableRelations
 from icr.data.findings import KINDS, found
 from icr.data.formats.text import counted
 from icr.data.formats.yolo_config import find_config
-from icr.data.leaks import Looked, look, scenes_in_two_splits
-from icr.data.misfits import Shared, Swapped, area, repeated, report_swapped, shares_inside, swapped
+from icr.data.leaks import Looked, Seen, look
+from icr.data.misfits import Exchanged, Repeats, Shared, Swapped, area, report_swapped, shares_inside
 from icr.data.pairs import Pairing, children, one_of, pair_all
 from icr.errors import InputError
 from icr.relations import HALF, Chosen, Relation, ResolvedRelation, choose, resolve
@@ -33,11 +34,13 @@ class Examined:
         findings: errors first, then warnings, then remarks; within an id as found.
         looked: what the pictures showed.
         swaps: pictures whose classes are exchanged.
+        boxes: how many boxes there are of each class, by class name.
     """
 
     findings: list[Finding]
     looked: Looked
     swaps: list[Swapped]
+    boxes: dict[str, int]
 
 
 def check(
@@ -75,26 +78,46 @@ def examine(
     fault = _declared_fault(dataset)
     known: Sequence[Relation] = () if fault else dataset.relations
     resolved = resolve(known if relations is None else relations, dataset.names)
-    looked = look(dataset, progress, fresh=fresh)
-    swaps = swapped(dataset, resolved)
+    # One pass over the samples, which may have to be fetched.
+    seen, exchanged, repeats, pairs = Seen(), Exchanged(resolved), Repeats(), _Pairs(dataset, resolved)
+    boxes = np.zeros(len(dataset.names), np.int64)
+    for split, samples in dataset.splits.items():
+        for sample, pairing in _with_pairs(samples, resolved):
+            seen.add(split, sample)
+            exchanged.add(sample)
+            repeats.add(sample)
+            boxes += np.bincount(sample.labels, minlength=len(boxes))
+            if pairing is not None:
+                pairs.add(split, sample, pairing)
+    looked = look(seen, progress, fresh=fresh)
+    swaps = exchanged.swapped()
     same = {each.path: each.of for each in looked.copies}
     findings = [
         *dataset.findings,
         *_unknown_classes(dataset, fault),
-        *_classes(dataset),
+        *_unused(dataset, boxes.tolist()),
         *leaks.report(looked),
-        *scenes_in_two_splits(dataset),
-        *repeated(dataset, same),
+        *seen.in_two_splits(),
+        *repeats.report(dataset, same),
         *report_swapped(swaps, dataset.names),
     ]
     if resolved:
-        findings += _pairs(dataset, resolved)
+        findings += pairs.report()
     elif not fault:
         message = "no relation is given or declared, so pairs are not checked; pass --relation child:parent"
         findings.append(found("relations.unknown", dataset.source, message))
     ranks = {kind: rank for rank, kind in enumerate(KINDS)}
     findings.sort(key=lambda each: (_ORDER[each.severity], ranks[each.id]))
-    return Examined(findings, looked, swaps)
+    return Examined(findings, looked, swaps, dict(zip(dataset.names, boxes.tolist(), strict=True)))
+
+
+def _with_pairs(
+    samples: Sequence[Sample], relations: Sequence[ResolvedRelation]
+) -> Iterator[tuple[Sample, Pairing | None]]:
+    if not relations:
+        return ((sample, None) for sample in samples)
+    own, ahead = tee(samples)
+    return zip(own, pair_all(ahead, relations), strict=True)
 
 
 def relations_to_check(given: Sequence[str], dataset: Dataset) -> Chosen:
@@ -131,38 +154,43 @@ def _unknown_classes(dataset: Dataset, fault: str) -> Iterator[Finding]:
         yield found("relations.invalid", file or dataset.source, f"relations: {fault}")
 
 
-def _every(dataset: Dataset) -> Iterator[tuple[str, Sample]]:
-    return ((split, sample) for split, samples in dataset.splits.items() for sample in samples)
-
-
-def _classes(dataset: Dataset) -> Iterator[Finding]:
-    used = {label for _, sample in _every(dataset) for label in sample.labels.tolist()}
-    for label, name in enumerate(dataset.names):
-        if label not in used:
+def _unused(dataset: Dataset, boxes: Sequence[int]) -> Iterator[Finding]:
+    for label, (name, count) in enumerate(zip(dataset.names, boxes, strict=True)):
+        if not count:
             yield found("classes.unused", dataset.source, f"class {label} {name} has no box")
 
 
-def _pairs(dataset: Dataset, relations: Sequence[ResolvedRelation]) -> Iterator[Finding]:
-    totals: Counter[str] = Counter()
-    shared = Shared(relations)
-    for split, samples in dataset.splits.items():
-        for sample, pairing in zip(samples, pair_all(samples, relations), strict=True):
-            is_child = children(sample, relations)
-            totals[f"{split} children"] += int(is_child.sum())
-            totals[f"{split} pairs"] += int((pairing.parents >= 0).sum())
-            shared.add(sample, pairing)
-            yield from _children(dataset, sample, np.flatnonzero(is_child).tolist(), pairing, relations)
-    trained = "train" if dataset.splits.get("train") else next(iter(dataset.splits), "")
-    if dataset.splits.get(trained) and not totals[f"{trained} pairs"]:
-        seen = counted(totals[f"{trained} children"], "child box", "child boxes")
-        yield found("pairs.none", dataset.source, f"{trained} has {seen} and not one pair")
-    for sample, label, parent, several, share in shared.unusual():
-        file, line, called = _called(dataset, sample, parent)
-        name = dataset.names[label]
-        lines = ", ".join(str(sample.lines[each]) for each in several) if len(sample.lines) else ""
-        where = f" ({'annotations' if line is None else 'lines'} {lines})" if lines else ""
-        message = f"{called} holds {len(several)} of {name}{where}; {share:.0%} of those that hold any hold one"
-        yield found("pairs.several", file, message, line)
+class _Pairs:
+    """Takes in the pairs of a set, picture by picture, and what there is to say of them."""
+
+    def __init__(self, dataset: Dataset, relations: Sequence[ResolvedRelation]) -> None:
+        self._dataset, self._relations = dataset, relations
+        self._totals: Counter[str] = Counter()
+        self._shared = Shared(relations)
+        self._findings: list[Finding] = []
+
+    def add(self, split: str, sample: Sample, pairing: Pairing) -> None:
+        is_child = children(sample, self._relations)
+        self._totals[f"{split} children"] += int(is_child.sum())
+        self._totals[f"{split} pairs"] += int((pairing.parents >= 0).sum())
+        self._shared.add(sample, pairing)
+        places = np.flatnonzero(is_child).tolist()
+        self._findings += _children(self._dataset, sample, places, pairing, self._relations)
+
+    def report(self) -> Iterator[Finding]:
+        yield from self._findings
+        dataset, totals = self._dataset, self._totals
+        trained = "train" if dataset.splits.get("train") else next(iter(dataset.splits), "")
+        if dataset.splits.get(trained) and not totals[f"{trained} pairs"]:
+            seen = counted(totals[f"{trained} children"], "child box", "child boxes")
+            yield found("pairs.none", dataset.source, f"{trained} has {seen} and not one pair")
+        for sample, label, parent, several, share in self._shared.unusual():
+            file, line, called = _called(dataset, sample, parent)
+            name = dataset.names[label]
+            lines = ", ".join(str(sample.lines[each]) for each in several) if len(sample.lines) else ""
+            where = f" ({'annotations' if line is None else 'lines'} {lines})" if lines else ""
+            message = f"{called} holds {len(several)} of {name}{where}; {share:.0%} of those that hold any hold one"
+            yield found("pairs.several", file, message, line)
 
 
 def _children(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field
+from os.path import exists
 
-from icr.data.alike import alike
+from icr.data.alike import Prints, alike
 from icr.data.cache import decoded
-from icr.data.dataset import Dataset, Finding, Sample
+from icr.data.dataset import Finding, Sample
 from icr.data.findings import found
 from icr.data.formats.text import counted
-from icr.data.pictures import exists
 
 _GROUPS = ("video", "track", "clip", "sequence")
 """Attributes of a picture that name what it was taken from; where there are several, all of them together."""
@@ -37,55 +36,98 @@ class Copy:
         same: whether the files are equal, byte for byte.
     """
 
-    path: Path
-    of: Path
+    path: str
+    of: str
     same: bool
 
 
 @dataclass(frozen=True)
 class Looked:
-    """What looking at every picture of a set has shown.
+    """What looking at every picture of a set has shown; pictures are named by their paths.
 
     Attributes:
         splits: the splits that each picture stands in.
         failures: why those that cannot be decoded cannot.
         copies: those that show the same as an earlier one, in another split if there is such a one.
-        equal: for files that are equal byte for byte, the first of them.
+        equal: for files that are equal byte for byte, the first of them, which stands for itself.
         alike: every two that are not equal but show the same, frames of one stated scene in one split aside.
     """
 
-    splits: Mapping[Path, list[str]]
-    failures: Mapping[Path, str]
+    splits: Mapping[str, tuple[str, ...]]
+    failures: Mapping[str, str]
     copies: Sequence[Copy]
-    equal: Mapping[Path, Path]
-    alike: Sequence[tuple[Path, Path]]
+    equal: Mapping[str, str]
+    alike: Sequence[tuple[str, str]]
 
 
-def look(dataset: Dataset, progress: Callable[[int, int], None] | None = None, *, fresh: bool = False) -> Looked:
+@dataclass
+class _Frames:
+    """What one split holds of one scene."""
+
+    image: str
+    pictures: int = 0
+    numbers: set[int] = field(default_factory=set)
+
+
+class Seen:
+    """Takes in the pictures of a set, one by one: the splits they stand in and the scenes they come from."""
+
+    def __init__(self) -> None:
+        self.splits: dict[str, tuple[str, ...]] = {}
+        self.scenes: dict[str, tuple[str, ...]] = {}
+        self._members: dict[tuple[str, ...], dict[str, _Frames]] = {}
+        self._own: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def add(self, split: str, sample: Sample) -> None:
+        """Take in one picture."""
+        image = str(sample.image)
+        known = self.splits.get(image, ())
+        if split not in known:
+            held = (*known, split)
+            self.splits[image] = self._own.setdefault(held, held)  # a few, for a hundred thousand pictures
+        group, number = scene(sample)
+        if not group:
+            return
+        group = self._own.setdefault(group, group)
+        self.scenes[image] = group
+        frames = self._members.setdefault(group, {}).setdefault(split, _Frames(image))
+        frames.pictures += 1
+        if number is not None:
+            frames.numbers.add(number)
+
+    def in_two_splits(self) -> Iterator[Finding]:
+        """Videos and tracks with pictures in several splits.
+
+        Where two splits both hold the same frame of what bears one name, the numbering has begun anew in each, and
+        these are two scenes.
+        """
+        for group, splits in self._members.items():
+            held = [frames.numbers for frames in splits.values()]
+            anew = any(one & other for at, one in enumerate(held) for other in held[:at])
+            if len(splits) < 2 or anew:
+                continue
+            each = ", ".join(f"{frames.pictures} in {split}" for split, frames in splits.items())
+            image = splits[list(splits)[1]].image
+            total = counted(sum(frames.pictures for frames in splits.values()), "picture")
+            yield found("splits.scene", image, f"{' '.join(group)} has {total}: {each}")
+
+
+def look(seen: Seen, progress: Callable[[int, int], None] | None = None, *, fresh: bool = False) -> Looked:
     """Decode every picture that is there, or remember it, and find those that show the same."""
-    splits: dict[Path, list[str]] = {}
-    scenes: dict[Path, tuple[str, ...]] = {}
-    for split, samples in dataset.splits.items():
-        for sample in samples:
-            known = splits.setdefault(sample.image, [])
-            if split not in known:
-                known.append(split)
-            group = scene(sample)[0]
-            if group:
-                scenes[sample.image] = group
-    paths = [path for path in splits if exists(path)]
-    # Thumbnails are most of it, and only those of pictures that look alike are needed.
-    outcomes = [replace(each, thumbnail=b"") for each in decoded(paths, progress, fresh=fresh)]
+    splits, scenes = seen.splits, seen.scenes
+    paths = [path for path in splits if exists(path)]  # noqa: PTH110 (called for every picture of large sets)
+    failures: dict[str, str] = {}
+    prints = Prints(len(paths))
+    for at, each in enumerate(decoded(paths, progress, fresh=fresh)):
+        prints.keep(at, each)
+        if each.failure is not None:
+            failures[paths[at]] = each.failure
 
     def thumbnails(places: Sequence[int]) -> list[bytes]:
         return [each.thumbnail for each in decoded([paths[place] for place in places])]
 
-    failures = {path: each.failure for path, each in zip(paths, outcomes, strict=True) if each.failure is not None}
-    first: dict[bytes, Path] = {}
-    equal = {
-        path: first.setdefault(each.digest, path) for path, each in zip(paths, outcomes, strict=True) if each.digest
-    }
-    close = [(paths[one], paths[other]) for one, other in alike(outcomes, thumbnails).tolist()]
+    equal = {paths[at]: paths[first] for at, first in prints.equal()}
+    close = [(paths[one], paths[other]) for one, other in alike(prints, thumbnails).tolist()]
     # Frames of one track are meant to be alike.
     close = [
         (one, other)
@@ -96,11 +138,11 @@ def look(dataset: Dataset, progress: Callable[[int, int], None] | None = None, *
 
 
 def _copies(
-    equal: Mapping[Path, Path], close: Sequence[tuple[Path, Path]], splits: Mapping[Path, list[str]]
+    equal: Mapping[str, str], close: Sequence[tuple[str, str]], splits: Mapping[str, Sequence[str]]
 ) -> list[Copy]:
     """The earlier picture that each shows the same as: in another split before its own, equal before alike."""
-    earlier: dict[Path, Copy] = {}
-    members: dict[Path, list[Path]] = {}
+    earlier: dict[str, Copy] = {}
+    members: dict[str, list[str]] = {}
     for path, root in equal.items():
         before = members.setdefault(root, [])
         other = next((one for one in before if splits[one][0] != splits[path][0]), before[0] if before else None)
@@ -143,6 +185,7 @@ def scene(sample: Sample) -> tuple[tuple[str, ...], int | None]:
         The scene, empty when nothing is known of it; and the frame's number, None when it is not known.
 
     Example:
+        >>> from pathlib import Path
         >>> import numpy as np
         >>> none = np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.int64)
         >>> scene(Sample(Path("/d/track0007[03].png"), 8, 8, *none))
@@ -164,28 +207,3 @@ def _stated_scene(sample: Sample) -> tuple[str, ...]:
     if not any(said.get(key) not in (None, "") for key in _GROUPS):
         return ()
     return tuple(str(said[key]) for key in ("scenario", *_GROUPS) if isinstance(said.get(key), (str, int)))
-
-
-def scenes_in_two_splits(dataset: Dataset) -> Iterator[Finding]:
-    """Videos and tracks with pictures in several splits.
-
-    Where two splits both hold the same frame of what bears one name, the numbering has begun anew in each, and these
-    are two scenes.
-    """
-    members: dict[tuple[str, ...], dict[str, dict[int | None, Path]]] = {}
-    counts: dict[tuple[tuple[str, ...], str], int] = {}
-    for split, samples in dataset.splits.items():
-        for sample in samples:
-            group, frame = scene(sample)
-            if group:
-                members.setdefault(group, {}).setdefault(split, {}).setdefault(frame, sample.image)
-                counts[group, split] = counts.get((group, split), 0) + 1
-    for group, splits in members.items():
-        held = [set(frames) - {None} for frames in splits.values()]
-        anew = any(one & other for at, one in enumerate(held) for other in held[:at])
-        if len(splits) < 2 or anew:
-            continue
-        each = ", ".join(f"{counts[group, split]} in {split}" for split in splits)
-        image = next(iter(splits[list(splits)[1]].values()))
-        total = counted(sum(counts[group, split] for split in splits), "picture")
-        yield found("splits.scene", image, f"{' '.join(group)} has {total}: {each}")

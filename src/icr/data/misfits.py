@@ -39,24 +39,30 @@ class Swapped:
     parent: int
 
 
-def swapped(dataset: Dataset, relations: Sequence[ResolvedRelation]) -> list[Swapped]:
-    """Find the pictures whose boxes fit a relation only with the two classes exchanged.
+class Exchanged:
+    """Finds, picture by picture, those whose boxes fit a relation only with the two classes exchanged.
 
     Such a picture has no child in a parent, but at least half of its boxes labelled as parents lie in boxes labelled as
     children, and are less than half as large.
     """
-    found_: list[Swapped] = []
-    for relation in relations:
-        right, wrong = 0, []
-        for samples in dataset.splits.values():
-            for sample in samples:
-                way = _way(sample, relation)
-                right += way == _RIGHT
-                if isinstance(way, int):
-                    wrong.append(Swapped(sample, relation.child, way))
-        if right >= _RIGHT_WAY * (right + len(wrong)):
-            found_ += wrong
-    return found_
+
+    def __init__(self, relations: Sequence[ResolvedRelation]) -> None:
+        self._relations = relations
+        self._right = [0] * len(relations)
+        self._wrong: list[list[Swapped]] = [[] for _ in relations]
+
+    def add(self, sample: Sample) -> None:
+        """Take in one picture."""
+        for at, relation in enumerate(self._relations):
+            way = _way(sample, relation)
+            self._right[at] += way == _RIGHT
+            if isinstance(way, int):
+                self._wrong[at].append(Swapped(sample, relation.child, way))
+
+    def swapped(self) -> list[Swapped]:
+        """The pictures found, where nearly all others of the set stand the right way."""
+        both = zip(self._right, self._wrong, strict=True)
+        return [each for right, wrong in both if right >= _RIGHT_WAY * (right + len(wrong)) for each in wrong]
 
 
 _RIGHT, _UNTOLD = "right", "untold"
@@ -105,26 +111,44 @@ def report_swapped(swaps: Sequence[Swapped], names: Sequence[str]) -> Iterator[F
         yield found("labels.swapped", each.sample.label_file or each.sample.image, how)
 
 
-def repeated(dataset: Dataset, alike: Mapping[Path, Path]) -> Iterator[Finding]:
-    """Pictures that have, number for number, the boxes of another picture that shows something else.
+class Repeats:
+    """Finds pictures that have, number for number, the boxes of another picture that shows something else."""
 
-    Args:
-        dataset: the set.
-        alike: pictures that show the same as another one, which may well have the same boxes.
-    """
-    first: dict[bytes, tuple[Path, Path | None]] = {}
-    for samples in dataset.splits.values():
-        for sample in samples:
-            sides = np.array([sample.width, sample.height] * 2, np.float64)
-            shares = np.round(sample.boxes / np.maximum(sides, 1), 6)
-            numbers = blake2b(sample.labels.tobytes() + shares.tobytes(), digest_size=16).digest()
-            other, labels = first.setdefault(numbers, (sample.image, sample.label_file))
-            if other == sample.image or not _telling(shares):
+    def __init__(self) -> None:
+        self._numbers = bytearray()
+
+    def add(self, sample: Sample) -> None:
+        """Take in one picture."""
+        self._numbers += blake2b(sample.labels.tobytes() + _shares(sample).tobytes(), digest_size=16).digest()
+
+    def report(self, dataset: Dataset, alike: Mapping[str, str]) -> Iterator[Finding]:
+        """A finding for each such picture.
+
+        Args:
+            dataset: the set, whose pictures were taken in split by split.
+            alike: pictures that show the same as another one, which may well have the same boxes.
+        """
+        numbers = np.frombuffer(self._numbers, "S16")
+        _, first, of, count = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True)
+        again = count[of] > 1
+        if not again.any():
+            return
+        others: dict[int, tuple[str, Path | None]] = {}
+        every = (sample for samples in dataset.splits.values() for sample in samples)
+        for at, sample in enumerate(every):
+            if not again[at]:
                 continue
-            if _root(sample.image, alike) == _root(other, alike):
+            image = str(sample.image)
+            other, labels = others.setdefault(int(first[of[at]]), (image, sample.label_file))
+            if other == image or not _telling(_shares(sample)) or _root(image, alike) == _root(other, alike):
                 continue
-            message = f"{counted(len(sample.labels), 'box', 'boxes')} stand exactly as in {labels}"
-            yield found("labels.repeated", sample.label_file or sample.image, f"the {message}, of another picture")
+            message = f"the {counted(len(sample.labels), 'box', 'boxes')} stand exactly as in {labels}"
+            yield found("labels.repeated", sample.label_file or sample.image, f"{message}, of another picture")
+
+
+def _shares(sample: Sample) -> npt.NDArray[np.float64]:
+    sides = np.array([sample.width, sample.height] * 2, np.float64)
+    return np.asarray(np.round(sample.boxes / np.maximum(sides, 1), 6))
 
 
 def _telling(shares: npt.NDArray[np.float64]) -> bool:
@@ -134,7 +158,7 @@ def _telling(shares: npt.NDArray[np.float64]) -> bool:
     return count >= _MANY or (count > 1 and int(uneven.sum()) >= _UNEVEN)
 
 
-def _root(image: Path, alike: Mapping[Path, Path]) -> Path:
+def _root(image: str, alike: Mapping[str, str]) -> str:
     while image in alike:
         image = alike[image]
     return image

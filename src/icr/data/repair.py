@@ -6,7 +6,6 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -63,10 +62,11 @@ def repaired(dataset: Dataset, examined: Examined) -> Repair:
     splits: dict[str, list[Sample]] = {}
     for split, samples in dataset.splits.items():
         splits[split] = kept = []
-        listed: set[Path] = set()
+        listed: set[str] = set()
         for sample in samples:
-            why = "picture.listed_twice" if sample.image in listed else out.get((split, sample.image))
-            listed.add(sample.image)
+            image = str(sample.image)
+            why = "picture.listed_twice" if image in listed else out.get((split, image))
+            listed.add(image)
             if why is not None:
                 done[why] += 1
                 continue
@@ -90,14 +90,16 @@ def left(before: list[Finding], after: list[Finding]) -> Iterator[tuple[str, int
         yield kind, old[kind], new[kind]
 
 
-def _left_out(dataset: Dataset, examined: Examined) -> dict[tuple[str, Path], str]:
+def _left_out(dataset: Dataset, examined: Examined) -> dict[tuple[str, str], str]:
     """The split and path of the pictures to leave out, and the id of the finding for which they are."""
     looked = examined.looked
-    out: dict[tuple[str, Path], str] = {}
+    out: dict[tuple[str, str], str] = {}
     held = looked.splits
-    same: dict[Path, list[Path]] = {}
+    same: dict[str, list[str]] = {path: [path] for path, splits in held.items() if len(splits) > 1}
     for path, root in looked.equal.items():
-        same.setdefault(root, []).append(path)
+        group = same.setdefault(root, [])
+        if path not in group:
+            group.append(path)
     for group in same.values():
         everywhere = [split for path in group for split in held[path]]
         keeper = _keeper(everywhere)
@@ -107,11 +109,12 @@ def _left_out(dataset: Dataset, examined: Examined) -> dict[tuple[str, Path], st
         keeper = _keeper([*held[one], *held[other]])
         if all((keeper, path) in out for path in (one, other) if keeper in held[path]):
             continue  # the one for whose sake the other would go is itself left out
-        for path in (*same[looked.equal[one]], *same[looked.equal[other]]):
+        both = (looked.equal.get(each, each) for each in (one, other))
+        for path in (path for each in both for path in same.get(each, [each])):
             for split in held[path]:
                 if split != keeper:
                     out.setdefault((split, path), "splits.alike")
-    samples = {(split, each.image): each for split, split_ in dataset.splits.items() for each in split_}
+    samples = {(split, str(each.image)): each for split, split_ in dataset.splits.items() for each in split_}
     for (split, path), sample in samples.items():
         root = looked.equal.get(path, path)
         for other in same.get(root, ()):
