@@ -291,17 +291,17 @@ def _file(model: str, folder: Path) -> str:
     return str(file.resolve()) if file.is_file() else model
 
 
-def _train(value: Any, where: str) -> dict[str, Any]:
-    value = _mapping(value, where)
-    _known(value, TRAIN_KEYS, where)
+def _train(content: Any, where: str) -> dict[str, Any]:
+    found = _mapping(content, where)
+    _known(found, TRAIN_KEYS, where)
     for key in ("imgsz", "epochs", "batch", "workers"):
-        if key in value:
-            _whole(value[key], 0 if key == "workers" else 1, f"{where}: {key}")
-    if "preset" in value:
-        training_presets.read(str(value["preset"]))
-    if "overrides" in value:
-        return {**value, "overrides": _mapping(value["overrides"] or {}, f"{where}: overrides")}
-    return value
+        if key in found:
+            _whole(found[key], 0 if key == "workers" else 1, f"{where}: {key}")
+    if "preset" in found:
+        training_presets.read(str(found["preset"]))
+    if "overrides" in found:
+        found["overrides"] = _mapping(found["overrides"] or {}, f"{where}: overrides")
+    return found
 
 
 def _known(found: Mapping[Any, Any], known: Sequence[str], where: str) -> None:
