@@ -29,11 +29,15 @@ def train(
     out: Annotated[Path | None, typer.Option(help="The run folder; new. Default: runs/DATA-MODEL-icr-seed0.")] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help=f"Settings that go together: {', '.join(PRESETS)}. What is given by itself wins."),
+        typer.Option(help=f"Settings that go together: {', '.join(PRESETS)}; an option that is given wins."),
     ] = None,
-    imgsz: Annotated[int | None, typer.Option(help="Side of the square input, pixels; 640.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training pictures; 100.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Pictures a step; 16.")] = None,
+    imgsz: Annotated[
+        int | None, typer.Option(help="Side of the square input, pixels. Default: the preset's, else 640.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training pictures. Default: the preset's, else 100.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Pictures a step. Default: the preset's, else 16.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, 0 or 0,1; the first GPU if there is one.")] = None,
     seed: Annotated[int, typer.Option(help="Of the weights and of the order and augmentation of the data.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that load pictures.")] = 2,
