@@ -11,6 +11,7 @@ printed tables. Two epochs from scratch on a small picture show that a detector 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import shlex
 import subprocess
@@ -124,12 +125,16 @@ def page(found: dict[str, list[dict[str, Any]]], options: argparse.Namespace) ->
         "",
         f"{where}; {told}. Made by `python benchmarks/real_rows.py`.",
         "",
-        "| detector | " + " | ".join(_STEPS) + " |",
-        "|---|" + "---:|" * len(_STEPS),
+        "Seconds of each command; and of the last epoch the pairs in a batch, the mean containment R of the boxes that "
+        "the network gives their children, and the mean factor of their box loss: what the loss had to act on, and did.",
+        "",
+        "| detector | " + " | ".join(_STEPS) + " | pairs | R | factor |",
+        "|---|" + "---:|" * (len(_STEPS) + 3),
     ]
     for name, steps in found.items():
         by_name = {each["step"]: each for each in steps}
-        lines.append(f"| `{name}` | " + " | ".join(_cell(by_name.get(step)) for step in _STEPS) + " |")
+        cells = [*(_cell(by_name.get(step)) for step in _STEPS), *_acted(options.work / name / runs.LOG)]
+        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
     for name, steps in found.items():
         lines += ["", f"## {name}", ""]
         for each in steps:
@@ -147,6 +152,15 @@ def _cell(step: dict[str, Any] | None) -> str:
     if step is None:
         return "not run"
     return f"failed ({step['status']})" if step["status"] else f"{step['seconds']:.0f} s"
+
+
+def _acted(log: Path) -> list[str]:
+    """Pairs, containment and factor of the last epoch."""
+    if not log.is_file():
+        return ["-"] * 3
+    with log.open(encoding="utf-8") as file:
+        last = list(csv.DictReader(file))[-1]
+    return [f"{float(last[f'train/icr_{column}']):.3g}" for column in ("pairs", "containment", "factor")]
 
 
 def _shown(words: list[str], options: argparse.Namespace) -> str:
