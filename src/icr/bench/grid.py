@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from icr import presets as training_presets
+from icr.bench import values
 from icr.errors import InputError, nearest
 
 WITHOUT_WEIGHT = frozenset({"baseline", "gain-0.5", "gain-1.5", "gain-2.5", "gain", "best-base"})
@@ -25,8 +25,6 @@ KEYS = (
 TRAIN_KEYS = ("imgsz", "epochs", "batch", "workers", "preset", "overrides")
 SOURCE_KEYS = ("path", "synth", "relations", "get")
 SYNTH_KEYS = ("preset", "settings", "scene", "size", "label_noise", "seed", "train", "val", "test")
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 @dataclass(frozen=True)
@@ -222,54 +220,52 @@ def read(content: Any, where: str, folder: Path) -> Grid:
         InputError: a key is unknown or missing, or a value is not of its kind; one line that names it.
     """
     if not isinstance(content, dict):
-        raise InputError(f"{where} holds {_kind(content)}; expected a mapping with data, models and arms")
-    _known(content, KEYS, where)
+        raise InputError(f"{where} holds {values.kind_of(content)}; expected a mapping with data, models and arms")
+    values.refuse_unknown(content, KEYS, where)
     for key in ("data", "models"):
         if not content.get(key):
             raise InputError(f"{where}: {key} is missing; a grid needs at least one entry of it")
     models = _models(content["models"], where, folder)
-    train_for = _mapping(content.get("train_for") or {}, f"{where}: train_for")
+    train_for = values.mapping(content.get("train_for") or {}, f"{where}: train_for")
     for model in train_for:
         if model not in models:
             raise InputError(f"{where}: train_for names {model}, which models does not{nearest(str(model), models)}")
     return Grid(
-        name=_name(content.get("name"), f"{where}: name"),
+        name=values.folder_name(content.get("name"), f"{where}: name"),
         data={
-            _name(name, f"{where}: data"): _source(each, f"{where}: data {name}", folder)
-            for name, each in _mapping(content["data"], f"{where}: data").items()
+            values.folder_name(name, f"{where}: data"): _source(each, f"{where}: data {name}", folder)
+            for name, each in values.mapping(content["data"], f"{where}: data").items()
         },
         models=models,
-        bases=_texts(content.get("bases", [OWN]), f"{where}: bases"),
-        weights=tuple(_number(each, f"{where}: weights") for each in _list(content.get("weights", [2.5]), where)),
-        arms=_texts(content.get("arms", ["baseline", "icr"]), f"{where}: arms"),
-        seeds=_whole(content.get("seeds", 3), 1, f"{where}: seeds"),
-        first_seed=_whole(content.get("first_seed", 0), 0, f"{where}: first_seed"),
+        bases=values.texts(content.get("bases", [OWN]), f"{where}: bases"),
+        weights=values.numbers(content.get("weights", [2.5]), f"{where}: weights"),
+        arms=values.texts(content.get("arms", ["baseline", "icr"]), f"{where}: arms"),
+        seeds=values.whole(content.get("seeds", 3), 1, f"{where}: seeds"),
+        first_seed=values.whole(content.get("first_seed", 0), 0, f"{where}: first_seed"),
         train={"overrides": {}, **_train(content.get("train") or {}, f"{where}: train")},
         train_for={model: _train(each, f"{where}: train_for {model}") for model, each in train_for.items()},
         about=str(content.get("about", "")),
-        own_bases={
-            name: str(base) for name, base in _mapping(content.get("own_bases") or {}, f"{where}: own_bases").items()
-        },
+        own_bases=values.mapping(content.get("own_bases") or {}, f"{where}: own_bases"),
     )
 
 
 def _source(value: Any, where: str, folder: Path) -> Source:
     if isinstance(value, str):
         value = {"path": value}
-    value = _mapping(value or {}, where)
-    _known(value, SOURCE_KEYS, where)
+    value = values.mapping(value or {}, where)
+    values.refuse_unknown(value, SOURCE_KEYS, where)
     if "path" in value and "synth" in value:
         raise InputError(f"{where} has both path and synth; give one of them")
     synth = value.get("synth")
     if synth is not None:
-        _known(_mapping(synth, f"{where} synth"), SYNTH_KEYS, f"{where} synth")
+        values.refuse_unknown(values.mapping(synth, f"{where} synth"), SYNTH_KEYS, f"{where} synth")
         for split in ("train", "val", "test"):
-            _whole(synth.get(split, 1), 1, f"{where} synth: {split}")
+            values.whole(synth.get(split, 1), 1, f"{where} synth: {split}")
     path = value.get("path")
     return Source(
         path=None if path is None else (folder / Path(str(path)).expanduser()).resolve(),
         synth=synth,
-        relations=_texts(value.get("relations", []), f"{where} relations"),
+        relations=values.texts(value.get("relations", []), f"{where} relations", least=0),
         get=str(value.get("get", "")),
     )
 
@@ -278,12 +274,12 @@ def _models(value: Any, where: str, folder: Path) -> dict[str, str]:
     """Detectors by name; a file is named after itself, or by the mapping, and found from the grid's folder."""
     entries = value if isinstance(value, dict) else {}
     if not entries:
-        for each in _texts(value, f"{where}: models"):
+        for each in values.texts(value, f"{where}: models"):
             name = Path(each).stem if Path(each).suffix in (".pt", ".yaml", ".yml") else each
             if name in entries:
                 raise InputError(f"{where}: models names {name} twice")
             entries[name] = each
-    return {_name(name, f"{where}: models"): _file(str(model), folder) for name, model in entries.items()}
+    return {values.folder_name(name, f"{where}: models"): _file(str(model), folder) for name, model in entries.items()}
 
 
 def _file(model: str, folder: Path) -> str:
@@ -292,72 +288,13 @@ def _file(model: str, folder: Path) -> str:
 
 
 def _train(content: Any, where: str) -> dict[str, Any]:
-    found = _mapping(content, where)
-    _known(found, TRAIN_KEYS, where)
+    found = values.mapping(content, where)
+    values.refuse_unknown(found, TRAIN_KEYS, where)
     for key in ("imgsz", "epochs", "batch", "workers"):
         if key in found:
-            _whole(found[key], 0 if key == "workers" else 1, f"{where}: {key}")
+            values.whole(found[key], 0 if key == "workers" else 1, f"{where}: {key}")
     if "preset" in found:
         training_presets.read(str(found["preset"]))
     if "overrides" in found:
-        found["overrides"] = _mapping(found["overrides"] or {}, f"{where}: overrides")
+        found["overrides"] = values.mapping(found["overrides"] or {}, f"{where}: overrides")
     return found
-
-
-def _known(found: Mapping[Any, Any], known: Sequence[str], where: str) -> None:
-    for key in found:
-        if key not in known:
-            raise InputError(f"{where}: unknown key {key!r}; known are {', '.join(known)}{nearest(str(key), known)}")
-
-
-def _mapping(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise InputError(f"{where} is {_kind(value)}; expected a mapping")
-    return {str(key): each for key, each in value.items()}
-
-
-def _list(value: Any, where: str) -> list[Any]:
-    if not isinstance(value, (list, tuple)):
-        return [value]
-    if not value and "relations" not in where:
-        raise InputError(f"{where} is empty; expected at least one entry")
-    return list(value)
-
-
-def _texts(value: Any, where: str) -> tuple[str, ...]:
-    entries = _list(value, where)
-    for each in entries:
-        if not isinstance(each, str):
-            raise InputError(f"{where}: {each!r} is no name; expected a list of names")
-    return tuple(_once(entries, where))
-
-
-def _once(entries: Iterable[str], where: str) -> list[str]:
-    found: list[str] = []
-    for each in entries:
-        if each in found:
-            raise InputError(f"{where} names {each} twice")
-        found.append(each)
-    return found
-
-
-def _name(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise InputError(f"{where}: {value!r} cannot name a folder; expected letters, digits, and . _ + - after them")
-    return value
-
-
-def _number(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-        raise InputError(f"{where}: {value!r}; expected numbers of at least 0")
-    return float(value)
-
-
-def _whole(value: Any, least: int, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InputError(f"{where} is {value!r}; expected a whole number of at least {least}")
-    return value
-
-
-def _kind(value: Any) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"
