@@ -60,7 +60,7 @@ def use_words(name: str, options: argparse.Namespace, out: Path) -> list[Step]:
     exported, device = out.parent / f"{name}.onnx", ["--device", options.device]
     relation = ["--relation", options.relation] if options.relation else []
     pictures = [str(sample.image) for sample in read(options.data).splits["val"][: options.pictures]]
-    found, data = ["--conf", "0.01", *device], str(options.data)
+    found, data = ["--conf", "0.001", *device], str(options.data)
     folders = [str(out.parent / f"{name}{ending}") for ending in ("-found", "-found-onnx")]
     measured = ["--split", "val", "--resamples"]
     return [
@@ -126,7 +126,7 @@ def page(found: dict[str, list[dict[str, Any]]], options: argparse.Namespace) ->
         f"{where}; {told}. Made by `python benchmarks/real_rows.py`.",
         "",
         "Seconds of each command; and of the last epoch the pairs in a batch, the mean containment R of the boxes that "
-        "the network gives their children, and the mean factor of their box loss: what the loss had to act on, and did.",
+        "the network gives their children, and the mean factor of their box loss.",
         "",
         "| detector | " + " | ".join(_STEPS) + " | pairs | R | factor |",
         "|---|" + "---:|" * (len(_STEPS) + 3),
@@ -140,8 +140,12 @@ def page(found: dict[str, list[dict[str, Any]]], options: argparse.Namespace) ->
         for each in steps:
             if each["status"]:
                 continue
-            shown = each["stdout"].replace(str(options.data), options.data.name)
-            lines += ["```", f"$ {_shown(each['words'], options)}", *shown.splitlines(), "```", ""]
+            shown = [
+                *each["stdout"].splitlines(),
+                *(each["stderr"].splitlines()[-1:] if "predict" in each["step"] else []),
+            ]
+            told = [line.replace(str(options.data), options.data.name) for line in shown]
+            lines += ["```", f"$ {_shown(each['words'], options)}", *told, "```", ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
