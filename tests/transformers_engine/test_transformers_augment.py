@@ -43,7 +43,7 @@ def sent_through(scene, strengths, seed, size=64):
     return augment(picture, boxes, labels, parents, transforms(strengths, size), seed)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(scenes(), st.integers(0, 2**31 - 1), st.sampled_from([ALWAYS, Strengths(), Strengths(0, 1.0, 0, 0), NONE]))
 def test_each_child_keeps_its_own_parent_or_has_none(scene, seed, strengths):
     parents = scene[2]
@@ -59,7 +59,7 @@ def test_each_child_keeps_its_own_parent_or_has_none(scene, seed, strengths):
             assert now == -1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(scenes(), st.integers(0, 2**31 - 1))
 def test_boxes_stay_inside_the_picture_and_a_child_inside_its_parent(scene, seed):
     """Every step moves and cuts child and parent alike, so a child that lay inside still does."""
