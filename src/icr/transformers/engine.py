@@ -88,7 +88,7 @@ def _train(settings: TrainSettings, asked: EngineSettings, checkpoint: Path | No
     network.to(arguments.device)
     average = Ema(network, asked.ema_decay, asked.ema_ramp) if asked.ema_decay else None
     if asked.compile:
-        # The backbone alone: the decoder would be compiled anew for each number of denoising queries.
+        # The backbone alone: within the decoder the tracer breaks off, and it takes minutes.
         network.model.backbone.compile()
     until = 0
     if checkpoint is not None:

@@ -108,7 +108,7 @@ class EngineSettings:
         queries: boxes that the decoder gives for a picture.
         denoising: noised labels that the decoder learns to mend, for each picture; 0: none.
         sync_bn: batch norm over all GPUs together.
-        compile: compile the backbone; the decoder would be compiled anew for each number of denoising queries.
+        compile: compile the backbone; within the decoder the tracer breaks off.
         config: settings of the network's own configuration, such as `{decoder_layers: 1}`.
         best: what the best weights are best in: AP over all classes (`mean`), or over the children alone (`child`).
     """
