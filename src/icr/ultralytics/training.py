@@ -253,7 +253,7 @@ class DetectionTrainer(SeveralProcesses, Continued, StockTrainer):
 
 
 def trainer(
-    base: str | Callable[..., Any] = "ciou",
+    base: str | Callable[..., Any] | None = None,
     weight: float | None = None,
     form: str = "product",
     relations: Declared | None = None,
@@ -268,14 +268,16 @@ def trainer(
 
     Args:
         base: a registered IoU-family loss (`icr.losses.names()`, with modifiers), or a callable
-            `(pred, target) -> loss` on xyxy boxes in pixels of the network's input.
+            `(pred, target) -> loss` on xyxy boxes in pixels of the network's input. None: the detector's own, which is
+            `ciou`; for RT-DETR `giou`.
         weight: λ, for all relations; None leaves each relation its own, which is 2.5 unless it says otherwise.
         form: `product`, `sum`, `step`, `power`, or a control.
         relations: such as `["plate:vehicle"]` or `[icr.Relation("plate", ("car", "bus"))]`; None: those of `data.yaml`.
         enabled: False makes a trainer that trains exactly as Ultralytics does.
         label_cache: folder for Ultralytics' label cache; None: beside the labels, where Ultralytics puts it.
         enlarge_tiny: whether the assigner enlarges boxes with a side below 16 px; None: as the detector does.
-        of: the trainer to settle; the one of other architectures is `architecture_trainer.ArchitectureTrainer`.
+        of: the trainer to settle; `DETRTrainer` for RT-DETR. The one of other architectures is
+            `architecture_trainer.ArchitectureTrainer`.
         factors: for `matched`: the factor of every child with a parent, by epoch; the last one holds for the rest.
         pseudo_parent: hold children to a box of their parent's size at a random place instead of the parent.
 
@@ -289,7 +291,9 @@ def trainer(
         >>> trainer(base="giou", weight=1.0).icr.base
         'giou'
     """
-    settings = settle(base, weight, form, relations, enabled, label_cache, factors, pseudo_parent)
+    settings = settle(
+        of.icr.base if base is None else base, weight, form, relations, enabled, label_cache, factors, pseudo_parent
+    )
     own = {"icr": settings, "enlarge_tiny": enlarge_tiny, "__module__": __name__}
     return type(f"Configured{of.__name__}", (of,), own)
 
