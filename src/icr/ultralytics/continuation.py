@@ -7,6 +7,7 @@ and restarts order and augmentation. Here all of that is kept, so that the run t
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -46,8 +47,13 @@ class Continued:
         super().__init__(*args, **kwargs)
 
     def keep(self) -> None:
-        """Leave everything that the next epoch depends on in `weights/state.pt`, whole or not at all."""
+        """Leave everything that the next epoch depends on in `weights/state.pt`, whole or not at all.
+
+        Models that are distilled or quantized are left to Ultralytics, which rebuilds them in ways of its own.
+        """
         trainer: Any = self
+        if trainer.args.distill_model is not None or getattr(trainer.args, "quantize", None) == 8:
+            return
         state.write(trainer.wdir / state.NAME, {**state.gather(trainer), **self.standing()})
 
     def standing(self) -> dict[str, Any]:
@@ -78,7 +84,8 @@ class Continued:
         """
         trainer: Any = self
         model, ema = unwrap_model(trainer.model), trainer.ema.ema
-        trainer.fitness, trainer.metrics = standing["fitness"], dict(standing["metrics"])
+        trainer.fitness = standing["fitness"]
+        trainer.metrics = {name: math.nan if value is None else value for name, value in standing["metrics"].items()}
         trainer.stopper.possible_stop = standing["possible_stop"]
         self.stepped, self._gradients, self._waits = standing["stepped"], standing["gradients"], True
         self._updates = trainer.ema.updates
@@ -182,9 +189,9 @@ def why_inexact(trainer: Any) -> list[str]:
         "several GPUs: the random states of one are kept": trainer.world_size > 1,
         "compile: a model compiled anew may round otherwise": bool(args.compile),
         "time: the number of epochs depends on the time they take": bool(args.time),
-        "quantize: the quantizers are calibrated anew": args.quantize == 8,
-        "distill_model: its state is not kept": args.distill_model is not None,
         "albumentations: they draw from a source of their own": _draws_apart(trainer.train_loader.dataset.transforms),
+        "this version of Ultralytics loads pictures ahead before it trains": trainer.world_size <= 1
+        and not isinstance(trainer.train_loader, ContinuedLoader),
     }
     return [reason for reason, holds in rules.items() if holds]
 

@@ -85,8 +85,10 @@ class ContinuedLoader(InfiniteDataLoader):
         chance.restore(state["chance"])
 
 
-def continued(loader: InfiniteDataLoader) -> ContinuedLoader:
-    """Make Ultralytics' loader, not used yet, a `ContinuedLoader` in place."""
+def continued(loader: InfiniteDataLoader) -> InfiniteDataLoader:
+    """Make Ultralytics' loader a `ContinuedLoader` in place, unless it has begun already."""
+    if loader.iterator is not None:
+        return loader
     loader.__class__ = ContinuedLoader
     loader.taken_up, loader.fresh, loader.workers, loader.next_worker = None, False, {}, 0
     loader.order = _Order(loader.batch_sampler.sampler, loader.generator)

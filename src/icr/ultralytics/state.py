@@ -19,7 +19,7 @@ from ultralytics.utils.torch_utils import ModelEMA, unwrap_model
 from icr.errors import InputError
 
 NAME = "state.pt"
-FORMAT = 1
+FORMAT = 2
 """Raised when a file of before can no longer be read."""
 
 
