@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from icr.data.dataset import NO_PARENT, UNSTATED, Dataset, Sample
-from icr.data.light import lights, mean_luma
+from icr.data.light import lights, measured
 from icr.data.stats import Stats, measure, paper_rows, report, table
 from icr.data.stats_pictures import draw
 from icr.errors import InputError
@@ -177,9 +177,16 @@ class TestLight:
         assert lights(dataset(*samples)) == Counter(unknown=3, day=1, night=1)
         assert lights(dataset(*samples), measure=True) == Counter(day=2, night=2, unknown=1)
 
-    def test_a_picture_that_cannot_be_decoded_has_no_luma(self, tmp_path: Path) -> None:
+    def test_a_picture_that_cannot_be_decoded_has_no_light(self, tmp_path: Path) -> None:
         (tmp_path / "a.png").write_bytes(b"no picture")
-        assert mean_luma(tmp_path / "a.png") is None
+        assert measured(tmp_path / "a.png") == "unknown"
+
+    def test_the_sky_counts_and_not_the_road_in_the_headlights(self, tmp_path: Path) -> None:
+        street = Image.new("L", (64, 64), 20)
+        street.paste(200, (0, 32, 64, 64))  # the mean is 110
+        street.save(tmp_path / "a.png")
+        street.rotate(180).save(tmp_path / "b.png")
+        assert [measured(tmp_path / name) for name in ("a.png", "b.png")] == ["night", "day"]
 
     @pytest.mark.parametrize("content", ["", "[]", '{"images": [3]}', '{"images": [{"image": 1, "light": "day"}]}'])
     def test_a_manifest_of_another_kind_is_passed_over(self, content: str, tmp_path: Path) -> None:

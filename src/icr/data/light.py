@@ -6,44 +6,46 @@ import json
 import os
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from icr.data.dataset import Dataset, Sample
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 KEYS = ("light", "time_of_day", "timeofday", "daytime", "time", "day_night")
 """Attributes of a picture that may say ``day`` or ``night``."""
-
-DARK = 75
-"""A picture whose mean luma (0 to 255) is below this counts as night."""
 
 
 def lights(dataset: Dataset, *, measure: bool = False) -> Counter[str]:
     """Count the pictures taken by ``day`` and by ``night``, and those of which it is ``unknown``.
 
     What counts is an attribute of the picture, or the `manifest.json` that generated scenes have beside their
-    `data.yaml`. With `measure`, pictures that neither speaks of are decoded (JPEG at an eighth of its size) and count
-    as night where their mean luma is below 75. That is a rule of thumb for road scenes, right for 58 of 60 generated
-    ones; dusk, tunnels and close-ups of dark vehicles mislead it.
+    `data.yaml`. With `measure`, pictures that neither speaks of are decoded and told apart by their brightness
+    (`measured`).
     """
-    told = lights_told(dataset.source, [sample for samples in dataset.splits.values() for sample in samples])
-    counts = Counter(light for _, light in told if light)
-    asked = [sample.image for sample, light in told if not light]
-    if not measure:
-        counts["unknown"] += len(asked)
-    else:
-        with ThreadPoolExecutor(max(os.cpu_count() or 1, 2)) as pool:  # Pillow frees the interpreter meanwhile
-            for luma in pool.map(mean_luma, asked):
-                counts["unknown" if luma is None else "night" if luma < DARK else "day"] += 1
+    every = (sample for samples in dataset.splits.values() for sample in samples)
+    counts: Counter[str] = Counter()
+    asked: list[str] = []
+    for sample, light in lights_told(dataset.source, every):
+        if light:
+            counts[light] += 1
+        else:
+            asked.append(str(sample.image))
+    counts.update(measured_all(asked) if measure else {"unknown": len(asked)})
     return Counter({light: number for light, number in counts.items() if number})
 
 
-def lights_told(source: Path, samples: Sequence[Sample]) -> list[tuple[Sample, str]]:
+def lights_told(source: Path, samples: Iterable[Sample]) -> Iterator[tuple[Sample, str]]:
     """Each picture with ``day`` or ``night``, as its attributes or the manifest beside `source` say; else empty."""
     manifest = _manifest(source)
-    return [(sample, stated(sample) or manifest.get(os.path.normpath(sample.image), "")) for sample in samples]
+    return (
+        (sample, stated(sample) or (manifest and manifest.get(os.path.normpath(sample.image))) or "")
+        for sample in samples
+    )
 
 
 def stated(sample: Sample) -> str:
@@ -66,18 +68,37 @@ def stated(sample: Sample) -> str:
     return ""
 
 
-def mean_luma(image: Path) -> float | None:
-    """The mean luma of a picture, 0 to 255; None when it cannot be decoded."""
-    from PIL import Image, ImageStat
+def measured_all(images: Iterable[Path | str]) -> Iterator[str]:
+    """What `measured` says of many pictures, in order."""
+    with ThreadPoolExecutor(max(os.cpu_count() or 1, 2)) as pool:  # Pillow frees the interpreter meanwhile
+        yield from pool.map(measured, images)
+
+
+def measured(image: Path | str) -> str:
+    """``day`` or ``night`` by the brightness of a picture's upper half, ``unknown`` when it cannot be decoded.
+
+    JPEG is decoded at an eighth of its size. That is a rule of thumb for road scenes, the one by which
+    `icr data from-video` goes (`icr.data.video.light`); dusk, tunnels and close-ups of dark vehicles mislead it.
+    """
+    from PIL import Image, ImageOps
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(image) as opened:
                 opened.draft("L", (max(opened.width // 8, 1), max(opened.height // 8, 1)))
-                return float(ImageStat.Stat(opened.convert("L")).mean[0])
+                return shown(ImageOps.exif_transpose(opened))
     except Exception:  # Pillow's plug-ins raise whatever a broken file makes them stumble over
-        return None
+        return "unknown"
+
+
+def shown(picture: Image.Image) -> str:
+    """``day`` or ``night`` by the brightness of a decoded picture's upper half."""
+    import numpy as np
+
+    from icr.data.video.light import NIGHT_BELOW, brightness
+
+    return "night" if brightness(np.asarray(picture.convert("L"), np.float32)) < NIGHT_BELOW else "day"
 
 
 def _manifest(source: Path) -> dict[str, str]:

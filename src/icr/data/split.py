@@ -8,7 +8,6 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,7 +22,7 @@ from icr.data.formats.text import counted
 from icr.data.formats.yolo_config import find_config, read_config
 from icr.data.formats.yolo_write import write_config
 from icr.data.grouping import Grouping, refuse_leaks, samples_of
-from icr.data.light import DARK, mean_luma, stated
+from icr.data.light import measured_all, stated
 from icr.data.pairs import children
 from icr.errors import InputError, nearest
 from icr.relations import ResolvedRelation
@@ -244,11 +243,10 @@ def _features(
 def _lights(samples: Sequence[Sample], progress: Callable[[int, int], None]) -> list[str]:
     found = [stated(sample) for sample in samples]
     asked = [place for place, light in enumerate(found) if not light]
-    with ThreadPoolExecutor(max(os.cpu_count() or 1, 2)) as pool:  # Pillow frees the interpreter meanwhile
-        lumas = pool.map(mean_luma, [samples[place].image for place in asked])
-        for done, (place, luma) in enumerate(zip(asked, lumas, strict=True), 1):
-            found[place] = "unknown" if luma is None else "night" if luma < DARK else "day"
-            progress(done, len(asked))
+    lights = measured_all(samples[place].image for place in asked)
+    for done, (place, light) in enumerate(zip(asked, lights, strict=True), 1):
+        found[place] = light
+        progress(done, len(asked))
     return found
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import csv
+from array import array
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
+from itertools import tee
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from icr.data.dataset import Dataset
+from icr.data.dataset import Dataset, Sample
 from icr.data.formats.text import counted
 from icr.data.light import lights
-from icr.data.pairs import children, pair
+from icr.data.pairs import Pairing, children, pair_all
 from icr.relations import Relation, resolve
 
 Floats = npt.NDArray[np.float64]
@@ -169,26 +171,29 @@ def measure(dataset: Dataset, relations: Sequence[Relation] = (), *, light: bool
         InputError: a relation names a class that the set does not have.
     """
     resolved = resolve(relations, dataset.names)
-    samples = [sample for split in dataset.splits.values() for sample in split]
     alone = not resolved and len(dataset.names) == 1
     child_classes = [0] if alone else sorted({each.child for each in resolved})
-    labels = np.concatenate([np.zeros(0, np.int64), *(sample.labels for sample in samples)])
-    boxes = np.concatenate([np.zeros((0, 4)), *(sample.boxes for sample in samples)])
-    sides = np.array([(sample.width, sample.height) for sample in samples], np.float64).reshape(-1, 2)
+    taken = _Taken()
+    for samples in dataset.splits.values():  # each only once: a set that is skimmed is not in memory
+        if not resolved:
+            for sample in samples:
+                taken.add(sample)
+            continue
+        own, ahead = tee(samples)
+        for sample, pairing in zip(own, pair_all(ahead, resolved), strict=True):
+            taken.add(sample)
+            taken.add_pairs(pairing, children(sample, resolved))
+    labels, boxes, sides, counts = taken.arrays()
+    is_child = np.isin(labels, child_classes)
+    of = np.repeat(np.arange(len(counts)), counts)
+    each_child = np.bincount(of[is_child], minlength=len(counts)).astype(np.int64)
+    resolutions = Counter[tuple[int, int]](zip(*sides.astype(np.int64).T.tolist(), strict=True))
     sides[(sides <= 0).any(1)] = np.nan
-    sides = np.repeat(sides, [len(sample.labels) for sample in samples], axis=0)
+    sides = np.repeat(sides, counts, axis=0)
     # To a millionth of a px², so that 32 by 32 read from shares of the sides is not a hair below the edge of its bin.
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(1).round(6)
     shares = areas / sides.prod(1)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2 / sides
-    is_child = np.isin(labels, child_classes)
-    pairs = orphans = ambiguous = 0
-    for sample in samples if resolved else ():
-        pairing = pair(sample, resolved)
-        paired = pairing.parents >= 0
-        pairs += int(paired.sum())
-        orphans += int((children(sample, resolved) & ~paired).sum())
-        ambiguous += int(pairing.ambiguous.sum())
     return Stats(
         str(dataset.source),
         dataset.format,
@@ -199,15 +204,45 @@ def measure(dataset: Dataset, relations: Sequence[Relation] = (), *, light: bool
             for label, name in enumerate(dataset.names)
         },
         tuple(dataset.names[label] for label in child_classes),
-        np.array([int(np.isin(sample.labels, child_classes).sum()) for sample in samples], np.int64),
+        each_child,
         areas[is_child],
         np.sqrt(shares[is_child]),
-        Counter((sample.width, sample.height) for sample in samples),
+        resolutions,
         lights(dataset, measure=light),
-        pairs,
-        int(is_child.sum()) if alone else orphans,
-        ambiguous,
+        taken.pairs,
+        int(is_child.sum()) if alone else taken.orphans,
+        taken.ambiguous,
     )
+
+
+@dataclass
+class _Taken:
+    """The numbers of the samples taken in so far, and not the samples: an array of theirs may hold on to much more."""
+
+    labels: array[int] = field(default_factory=lambda: array("q"))
+    boxes: array[float] = field(default_factory=lambda: array("d"))
+    sides: array[int] = field(default_factory=lambda: array("q"))
+    counts: array[int] = field(default_factory=lambda: array("q"))
+    pairs: int = 0
+    orphans: int = 0
+    ambiguous: int = 0
+
+    def add(self, sample: Sample) -> None:
+        self.labels.frombytes(sample.labels.astype(np.int64).tobytes())
+        self.boxes.frombytes(sample.boxes.astype(np.float64).tobytes())
+        self.sides.extend((sample.width, sample.height))
+        self.counts.append(len(sample.labels))
+
+    def add_pairs(self, pairing: Pairing, is_child: npt.NDArray[np.bool_]) -> None:
+        paired = pairing.parents >= 0
+        self.pairs += int(paired.sum())
+        self.orphans += int((is_child & ~paired).sum())
+        self.ambiguous += int(pairing.ambiguous.sum())
+
+    def arrays(self) -> tuple[npt.NDArray[np.int64], Floats, Floats, npt.NDArray[np.int64]]:
+        """Labels (N,), boxes (N, 4), sides of each picture (P, 2) and the number of its boxes (P,)."""
+        labels, counts = np.array(self.labels, np.int64), np.array(self.counts, np.int64)
+        return labels, np.array(self.boxes).reshape(-1, 4), np.array(self.sides, np.float64).reshape(-1, 2), counts
 
 
 def paper_rows() -> list[dict[str, Any]]:

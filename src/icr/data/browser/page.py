@@ -19,12 +19,13 @@ from string import Template
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageStat
+from PIL import Image
 
 from icr.data.browser.attribution import Placed, attribute
 from icr.data.dataset import Dataset, Finding, Sample
 from icr.data.findings import KINDS
-from icr.data.light import DARK, lights_told
+from icr.data.light import lights_told
+from icr.data.light import shown as light_shown
 from icr.data.pairs import children, pair
 from icr.drawing import ORPHAN, Colour, colour_of, read_picture
 from icr.errors import InputError
@@ -192,8 +193,7 @@ def _shot(sample: Sample) -> _Shot:
     picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     stored = io.BytesIO()
     picture.save(stored, "JPEG", quality=_QUALITY, optimize=True)
-    dark = ImageStat.Stat(picture.convert("L")).mean[0] < DARK
-    return _Shot(base64.b64encode(stored.getvalue()).decode("ascii"), "night" if dark else "day", "")
+    return _Shot(base64.b64encode(stored.getvalue()).decode("ascii"), light_shown(picture), "")
 
 
 def _entry(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+NIGHT_BELOW = 80.0
+"""A picture whose `brightness` is lower counts as night."""
+
 
 def brightness(luma: npt.NDArray[np.float32]) -> float:
     """How bright the upper half of a picture is, where roads have their sky: its median, which lamps do not lift.
 
-    Of generated road scenes those by day measure 99 to 176, those by night 16 to 65; by the mean of the whole picture
-    they overlap (84 to 140 and 40 to 86).
+    Of 107 generated road scenes those by day measure 94 to 186, those by night 11 to 56; by the mean of the whole
+    picture they overlap (80 to 148 and 36 to 97).
 
     Args:
         luma: (height, width), 0 to 255.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from icr.data.video.light import NIGHT_BELOW
 from icr.errors import InputError, nearest
 from icr.relations import Relation
 
@@ -34,7 +35,7 @@ class VideoSettings:
     seed: int = 0
     similar: float = 0.25
     blurred: float = 0.5
-    night_below: float = 80.0
+    night_below: float = NIGHT_BELOW
     by: By = "video"
     relations: tuple[Relation, ...] = (Relation("plate", "vehicle"),)
 
