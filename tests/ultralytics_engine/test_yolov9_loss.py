@@ -144,6 +144,20 @@ def test_a_step_with_icr_differs_in_the_larger_sizes(name: str) -> None:
     assert float(loss[0]) > float(step(net(name=name, weight=None))[0][0])
 
 
+@pytest.mark.slow
+def test_a_traced_model_gives_the_same_loss_and_gradients() -> None:
+    """The way of `compile=True`: both branches in one graph without a break, the loss outside of it."""
+    traced, plain, data = net(), net(), batch()
+    preds = torch.compile(traced, backend="eager", fullgraph=True)(data["img"])
+    loss, items = traced.loss(data, preds)
+    loss.sum().backward()
+    expected, *_, gradient = step(plain)
+    assert torch.equal(loss.detach(), expected) and float(items["icr_pairs"]) == 2
+    assert torch.equal(
+        torch.cat([each.grad.flatten() for each in traced.parameters() if each.grad is not None]), gradient
+    )
+
+
 def candidates(criterion: Any, side: float) -> list[int]:
     """How many places at stride 8, 16 and 32 of a 64 px square may be assigned to a box of that side at its centre."""
     half = side / 2

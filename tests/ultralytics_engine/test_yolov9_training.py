@@ -167,8 +167,8 @@ def test_a_killed_run_goes_on_where_it_was_and_keeps_its_loss(tmp_path: Path, da
 
 
 def test_a_killed_run_ends_as_one_that_was_not_killed(tmp_path: Path, data: Path) -> None:
-    trained()(overrides=overrides(data, tmp_path / "whole")).train()
-    stop_after(trained()(overrides=overrides(data, tmp_path / "killed")), epoch=0)
+    trained()(overrides=overrides(data, tmp_path / "whole", epochs=2)).train()
+    stop_after(trained()(overrides=overrides(data, tmp_path / "killed", epochs=2)), epoch=0)
     kept = tmp_path / "killed" / "weights" / state.NAME
     trained()(overrides={"model": "yolov9-t", "resume": str(kept), "data": str(data)}).train()
     for which in ("best", "last"):
