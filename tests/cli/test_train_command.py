@@ -122,6 +122,7 @@ def test_killed_it_goes_on_with_the_same_loss_and_is_never_written_over(
         (["--relation", "plat:vehicle"], "did you mean 'plate'?"),
         (["--base", "cuio"], "did you mean 'ciou'?"),
         (["--form", "add"], "product, sum, step, power"),
+        (["--form", "matched"], "icr bench run does it"),
         (["--weight", "-1"], "at least 0"),
         (["--epochs", "0"], "at least 1"),
         (["--workers", "-1"], "at least 0"),
