@@ -178,6 +178,12 @@ def test_help_has_an_example_and_loads_nothing_heavy() -> None:
     assert "Example: icr data pair" in done.stdout and done.stdout.splitlines()[-1] == "[]"
 
 
+def test_the_folder_of_a_sheet_is_made(plates: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "new" / "deep" / "sheet.png"
+    assert run(["data", "pair", str(plates), "--sheet", str(sheet), "--out", str(tmp_path / "out")]) == 0
+    assert sheet.stat().st_size > 1000
+
+
 def test_a_sheet_of_what_cannot_be_drawn(plates: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = plates / "images/train/b.png"
     file.write_bytes(file.read_bytes()[:200])

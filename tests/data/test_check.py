@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from small_sets import CAR, PLATE, YAML, annotation, coco_content, coco_set, picture, yolo_set
 
+from icr.cli.commands import run
 from icr.data.check import check, relations_to_check, report
 from icr.data.dataset import Finding
 from icr.data.findings import KINDS
@@ -150,3 +151,15 @@ def test_every_id_in_the_code_is_a_kind_and_every_kind_is_made() -> None:
     made = {kind for text in sources for kind in re.findall(r'\bfound\(\s*"([^"]+)"', text)}
     assert made and made <= set(KINDS)
     assert [kind for kind in KINDS if not any(f'"{kind}"' in text for text in sources)] == []
+
+
+@pytest.mark.parametrize("command", ["check", "stats", "pair", "relations", "show", "split", "convert"])
+def test_an_empty_path_is_not_the_current_folder(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(yolo_set(tmp_path))
+    options = {"pair": ["--out", "x"], "split": ["--out", "x"], "convert": ["--to", "coco", "--out", "x"]}
+    assert run(["data", command, "", *options.get(command, [])]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "it is empty; name a data.yaml" in err and len(err.splitlines()) == 1
+    assert run(["data", "check", "."]) == 0

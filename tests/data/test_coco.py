@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from small_sets import HEIGHT, WIDTH, annotation, coco_content, coco_set, ids, picture, same_boxes
 
+from icr.data.check import check
 from icr.data.dataset import NO_PARENT, UNSTATED
 from icr.data.formats import read, write
 from icr.errors import InputError
@@ -213,3 +214,17 @@ def test_images(tmp_path: Path, images: list[Any], finding: str) -> None:
 def test_without_usable_categories_there_is_no_data_set(tmp_path: Path, categories: list[Any]) -> None:
     with pytest.raises(InputError, match="no usable categories"):
         read(coco_set(tmp_path, coco_content(categories=categories)))
+
+
+@pytest.mark.parametrize("place", ["top", "info"])
+def test_relations_that_cannot_be_read_are_a_finding_and_refuse_to_be_used(place: str, tmp_path: Path) -> None:
+    faulty = [{"child": "plate"}]
+    content = coco_content(**({"relations": faulty} if place == "top" else {"info": {"relations": faulty}}))
+    dataset = read(coco_set(tmp_path, content))
+    assert [(each.id, each.message[:36]) for each in dataset.findings] == [
+        ("relations.invalid", "relations[0]: parent is missing; exp")
+    ]
+    assert len(dataset.splits["train"][0].labels) == 2
+    with pytest.raises(InputError, match="parent is missing"):
+        list(dataset.relations)
+    assert "relations.invalid" in {each.id for each in check(dataset)}

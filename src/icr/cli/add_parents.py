@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from icr.cli.sources import Data
+
 
 def add_parents(
-    data: Annotated[Path, typer.Argument(help="A data.yaml, a COCO JSON, or a folder in a known format.")],
+    data: Data,
     weights: Annotated[Path, typer.Option(help="A detector that finds the parents, such as a .pt file.")],
     out: Annotated[Path, typer.Option(help="The folder of the copy with parents; new, or empty.")],
     relation: Annotated[

@@ -11,6 +11,7 @@ import typer
 
 from icr.cli.output import answer, answer_json, progress, say
 from icr.cli.proposals import add_proposals
+from icr.cli.sources import Data
 from icr.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="data", help="Check, convert, look at and generate data sets.", no_args_is_help=True)
 
-Data = Annotated[Path, typer.Argument(help="A data.yaml, a COCO JSON, or a folder in a known format.")]
 Relations = Annotated[list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")]
 Format = Annotated[str | None, typer.Option("--format", help="Such as yolo or crpd; found by looking if not given.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from icr.cli.sources import Data
+
 
 def pair(
-    data: Annotated[Path, typer.Argument(help="A data.yaml, a COCO JSON, or a folder in a known format.")],
+    data: Data,
     out: Annotated[Path, typer.Option(help="The folder of the copy with pairs; new, or empty.")],
     relation: Annotated[
         list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")
@@ -60,7 +62,7 @@ def pair(
             lists.kind_of(list_)
             refuse_existing(list_, "--list")
         if sheet is not None:
-            refuse_new_picture(sheet)
+            refuse_new_picture(sheet, folder_made=True)
         with progress("reading labels"):
             dataset = formats.read(data, format=format)
         target, why = target_format(dataset, to)
@@ -91,7 +93,9 @@ def pair(
             lists.write(proposal.doubts, dataset.names, listed)
         if proposal.doubts and sheet is not None:
             from icr.data import doubt_sheet
+            from icr.data.show import make_folder
 
+            make_folder(sheet)
             with progress("drawing") as report:
                 sheets, unreadable = doubt_sheet.write(proposal.doubts, dataset.names, sheet, progress=report)
             for line in unreadable:

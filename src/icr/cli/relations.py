@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from icr.cli.sources import Data
+
 if TYPE_CHECKING:
     from icr.data.dataset import Dataset
     from icr.data.placement import Placement
@@ -16,7 +18,7 @@ SHOWN, MAPS = 20, 12
 
 
 def relations(
-    data: Annotated[Path, typer.Argument(help="A data.yaml, a COCO JSON, or a folder in a known format.")],
+    data: Data,
     out: Annotated[
         Path | None, typer.Option(help="Draw where children lie in their parents: a new .png or .jpg.")
     ] = None,

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from icr.cli.sources import Data
+
 if TYPE_CHECKING:
     from icr.data.dataset import Dataset
     from icr.relations import ResolvedRelation
 
 
 def show(
-    data: Annotated[Path, typer.Argument(help="A data.yaml, a COCO JSON, or a folder in a known format.")],
+    data: Data,
     relation: Annotated[
         list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")
     ] = None,

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from icr.cli.sources import Data
+
 
 def split(
-    data: Annotated[Path, typer.Argument(help="A data.yaml, a COCO JSON, or a folder in a known format.")],
+    data: Data,
     out: Annotated[Path, typer.Option(help="The folder to write; new, or empty.")],
     group: Annotated[
         str | None,

@@ -7,9 +7,13 @@ from typing import Annotated
 
 import typer
 
+from icr.cli.sources import path
+
 
 def stats(
-    data: Annotated[list[Path], typer.Argument(help="One or several of: a data.yaml, a COCO JSON, a folder.")],
+    data: Annotated[
+        list[Path], typer.Argument(parser=path, help="One or several of: a data.yaml, a COCO JSON, a folder.")
+    ],
     relation: Annotated[
         list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")
     ] = None,

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from icr.data.dataset import NO_PARENT, Dataset, Sample
+from icr.data.dataset import Dataset, Sample
+from icr.data.formats.boxes import kept_parents
 from icr.data.formats.text import counted
 from icr.data.formats.yolo import label_file
 from icr.data.formats.yolo_config import find_config, read_config
@@ -167,10 +168,6 @@ def _trainable(sample: Sample, changed: dict[str, int]) -> Sample:
     same = np.array([first.setdefault(row.tobytes(), index) for index, row in enumerate(rows)], np.int64)
     repeated = ~crowd & (same != np.arange(len(same)))
     keep = ~crowd & ~repeated
-    place = np.where(keep, np.cumsum(keep) - 1, NO_PARENT)
-    parents = sample.parents
-    if len(place):
-        parents = np.where(parents >= 0, place[same[np.maximum(parents, 0)]], parents)
     for key, mask in (
         ("crowd", crowd),
         ("repeated", repeated),
@@ -182,7 +179,7 @@ def _trainable(sample: Sample, changed: dict[str, int]) -> Sample:
         sample,
         boxes=boxes[keep],
         labels=sample.labels[keep],
-        parents=parents[keep],
+        parents=kept_parents(sample.parents, keep, same),
         lines=sample.lines[keep] if len(sample.lines) else sample.lines,
         box_attributes=[],
     )

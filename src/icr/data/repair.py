@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from icr.data.check import Examined
 from icr.data.dataset import Dataset, Finding, Sample
-from icr.data.formats.boxes import OVERHANG
+from icr.data.formats.boxes import OVERHANG, kept_parents
 
 _KEEPS = {"test": 2, "val": 1}
 """Of pictures that stand in two splits the one for evaluation keeps them; training can best do without."""
@@ -153,13 +153,11 @@ def _boxes_mended(sample: Sample, done: Counter[str]) -> Sample:
     keep: npt.NDArray[np.bool_] = same == np.arange(len(same))
     if not keep.all():
         done["labels.duplicate"] += int((~keep).sum())
-    place = np.cumsum(keep) - 1
-    parents = np.where(sample.parents >= 0, place[same[np.maximum(sample.parents, 0)]], sample.parents)
     return dataclasses.replace(
         sample,
         boxes=boxes[keep],
         labels=sample.labels[keep],
-        parents=parents[keep],
+        parents=kept_parents(sample.parents, keep, same),
         lines=sample.lines[keep] if len(sample.lines) else sample.lines,
         box_attributes=[sample.box_attributes[at] for at in np.flatnonzero(keep)] if sample.box_attributes else [],
     )

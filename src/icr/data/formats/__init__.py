@@ -11,7 +11,7 @@ from pathlib import Path
 from icr.data.dataset import Dataset
 from icr.data.formats import coco, crpd, cvat, labelstudio, lsv_lp, ufpr_alpr, voc, yolo  # noqa: F401 (each registers itself)
 from icr.data.formats.folders import new_folder
-from icr.data.formats.registry import Format, Images, get, names, recognised, register
+from icr.data.formats.registry import Format, Images, expected, get, names, recognised, register
 from icr.errors import InputError, nearest
 
 __all__ = ["Format", "Images", "get", "names", "read", "register", "write"]
@@ -55,7 +55,7 @@ def _format_of(source: Path, format: str | None) -> Format:
         several = " and ".join(each.name for each in candidates)
         raise InputError(f"{source} looks like {several}; choose with --format")
     if not candidates:
-        raise InputError(f"{source} is no data set of a known format ({', '.join(names())})")
+        raise InputError(f"{source} is no data set of a known format; expected {expected()}")
     return candidates[0]
 
 

@@ -61,6 +61,28 @@ def usable(
     return np.asarray(finite & ~away)
 
 
+def kept_parents(
+    parents: npt.NDArray[np.int64], keep: npt.NDArray[np.bool_], same: npt.NDArray[np.int64] | None = None
+) -> npt.NDArray[np.int64]:
+    """The parents of the boxes that are kept, as places among these; `NO_PARENT` where the parent is not kept.
+
+    Args:
+        parents: int64 (N,), as in `Sample.parents`.
+        keep: bool (N,).
+        same: int64 (N,), the box that stands for each; None: itself.
+
+    Example:
+        >>> kept_parents(np.array([2, -2, -1, 1]), np.array([True, False, True, True]))
+        array([ 1, -1, -1])
+    """
+    if not len(parents):
+        return parents
+    place = np.where(keep, np.cumsum(keep) - 1, NO_PARENT)
+    above = np.maximum(parents, 0)
+    above = above if same is None else same[above]
+    return np.where(parents >= 0, place[above], parents)[keep].astype(np.int64)
+
+
 def cut_circles(sample: Sample, file: Path, findings: list[Finding]) -> None:
     """Undo, in place, pairs in which a box comes to be its own ancestor; each box cut loose is told of."""
     parents = sample.parents

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from icr.data.dataset import Dataset, Finding, Sample
+from icr.data.dataset import Dataset, Finding, Sample, UnreadableRelations
 from icr.data.findings import found
 from icr.data.formats.annotating import looks_like_tasks
 from icr.data.formats.boxes import cut_circles, usable
@@ -19,10 +19,9 @@ from icr.data.formats.coco_parts import add_parts
 from icr.data.formats.coco_write import write
 from icr.data.formats.registry import Format, register
 from icr.data.formats.text import counted, is_text, read_settings_text, shown
-from icr.data.formats.yolo_config import requested
+from icr.data.formats.yolo_config import declared_relations, requested
 from icr.data.pictures import Header, PictureError, exists, header
 from icr.errors import InputError
-from icr.relations import read as read_relations
 
 SPLITS = ("train", "val", "test")
 _LAYOUTS = ("{0}.json", "{0}/_annotations.coco.json", "annotations/{0}.json", "annotations/instances_{0}.json")
@@ -143,8 +142,12 @@ def _merge_head(file: CocoFile, dataset: Dataset) -> None:
     info = file.content.get("info")
     info = info if isinstance(info, dict) else {}
     block = file.content.get("relations", info.get("relations"))
-    declared = read_relations(block, str(file.path))
-    dataset.relations = (*dataset.relations, *(each for each in declared if each not in dataset.relations))
+    declared = declared_relations(block, file.path, dataset.findings)
+    known = dataset.relations
+    if isinstance(declared, UnreadableRelations):
+        dataset.relations = declared
+    elif not isinstance(known, UnreadableRelations):
+        dataset.relations = (*known, *(each for each in declared if each not in known))
     rest = {key: value for key, value in info.items() if key not in ("relations", "path")}
     if rest:
         dataset.attributes.setdefault("info", rest)

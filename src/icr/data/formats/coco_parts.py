@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from icr.data.dataset import Dataset, Finding, Sample
+from icr.data.dataset import Dataset, Finding, Sample, UnreadableRelations
 from icr.data.findings import found
 from icr.data.formats.boxes import usable
 from icr.data.formats.text import shown
@@ -39,8 +39,9 @@ def add_parts(dataset: Dataset) -> None:
             dataset.category_ids.append(max(dataset.category_ids, default=0) + 1)
         label = dataset.names.index(name)
         parents = [dataset.names[each] for each in sorted(carriers[key] - {label})]
-        declared = {each.child for each in dataset.relations}
-        if parents and not declared & {name, label}:
+        readable = not isinstance(dataset.relations, UnreadableRelations)
+        declared = {each.child for each in dataset.relations} if readable else set()
+        if readable and parents and not declared & {name, label}:
             relation = Relation(name, parents[0] if len(parents) == 1 else tuple(parents))
             dataset.relations = (*dataset.relations, relation)
         for sample in samples:

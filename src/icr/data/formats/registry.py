@@ -23,7 +23,7 @@ class Format:
 
     Attributes:
         name: what ``--format`` and ``--to`` call it.
-        expects: what a source of this format is, in words.
+        expects: what a source of this format is, in words, for the error that tells of one that is of none.
         recognise: whether a source looks like this format; only looks, never reads far.
         read: reads a source, or only the named splits of it.
         write: writes into an empty folder and returns, in words, what the format could not hold; None: read only.
@@ -62,6 +62,12 @@ def get(name: str) -> Format:
     if name not in _formats:
         raise InputError(f"format {name!r} is unknown; expected {' or '.join(names())}{nearest(name, names())}")
     return _formats[name]
+
+
+def expected() -> str:
+    """What a source may be, in words: of each known format once."""
+    kinds = list(dict.fromkeys(each.expects for each in _formats.values()))
+    return f"{'; '.join(kinds[:-1])}; or {kinds[-1]}" if len(kinds) > 1 else "".join(kinds)
 
 
 def recognised(source: Path) -> list[Format]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from icr.data.dataset import UNSTATED, Dataset, Finding, Sample
 from icr.data.findings import found
-from icr.data.formats.boxes import cut_circles, usable
+from icr.data.formats.boxes import cut_circles, kept_parents, usable
 from icr.data.formats.objects import picture_size
 from icr.data.formats.registry import Format, register
 from icr.data.formats.text import counted, read_lines
@@ -248,13 +248,11 @@ def _in_pixels(
     attributes: list[dict[str, Any]] = [{} for _ in rows.lines] if rows.outlines else []
     for row, outline in rows.outlines.items():
         attributes[row]["segmentation"] = [[value * (height if at % 2 else width) for at, value in enumerate(outline)]]
-    place = np.where(keep, np.cumsum(keep) - 1, -1)
-    lost = keep & (parents >= 0) & (place[np.maximum(parents, 0)] < 0) if len(keep) else keep
+    lost = keep & (parents >= 0) & ~keep[np.maximum(parents, 0)] if len(keep) else keep
     for each in np.flatnonzero(lost).tolist():
         message = f"the parent of the box is the box of line {rows.lines[parents[each]]}, which cannot be used"
         findings.append(found("pairs.lost", file, message, int(rows.lines[each])))
-    if len(keep):
-        parents = np.where(parents >= 0, place[np.maximum(parents, 0)], parents)[keep]
+    parents = kept_parents(parents, keep)
     sample = Sample(image, width, height, boxes[keep], rows.labels[keep], parents, file, rows.lines[keep])
     if attributes:
         sample.box_attributes = [attributes[each] for each in np.flatnonzero(keep).tolist()]
