@@ -1,4 +1,4 @@
-"""The arms: what each asks of a training, what it needs before, and how a choice is made by validation."""
+"""The arms: what each asks of a training, and what must be trained before it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from icr import runs, training
-from icr.bench.arms import ARMS, BASES, GAINS, Choice, choose, find, trained
+from icr.bench.arms import ARMS, BASES, GAINS, find, trained
 from icr.bench.grid import Cell
-from icr.bench.store import Stored
 from icr.errors import InputError
 
 CELL = Cell("scenes", "small", "ciou", "icr", 2.5, 0)
@@ -97,54 +96,6 @@ def test_what_is_trained_for_a_grid() -> None:
     ]
     with pytest.raises(InputError, match="trains nothing of its own"):
         ARMS["gain"].settings(of("gain"))
-
-
-def stored(folder: Path, cell: Cell, ap50: float) -> Stored:
-    """A finished cell; its second epoch is the last, and what counts is the child's AP50 there."""
-    run = folder / cell.key
-    run.mkdir(parents=True)
-    rows = [(1, "plate", 0.9), (1, "vehicle", 0.9), (2, "plate", ap50), (2, "vehicle", 1 - ap50)]
-    lines = [f"{epoch},{name},0.1,{value}" for epoch, name, value in rows]
-    (run / "curve.csv").write_text("\n".join(["epoch,class,AP,AP50", *lines]) + "\n")
-    return Stored(cell, run, {"relations": [{"child": "plate", "parent": "vehicle", "weight": 2.5}]}, 1.0, "")
-
-
-def test_the_best_gain_is_chosen_over_all_seeds_by_the_children_on_val(tmp_path: Path) -> None:
-    ap50 = {"baseline": (0.5, 0.5), "gain-0.5": (0.4, 0.4), "gain-1.5": (0.9, 0.2), "gain-2.5": (0.5, 0.7)}
-    cells = [
-        stored(tmp_path, of(arm, weight=0.0, seed=seed), value)
-        for arm, values in ap50.items()
-        for seed, value in enumerate(values)
-    ]
-    choice = choose(of("gain", weight=0.0), cells)
-    assert isinstance(choice, Choice) and (choice.arm, choice.seeds) == ("gain-2.5", (0, 1))
-    assert choice.scores["gain-1.5", "ciou"] == pytest.approx(0.55)
-    assert choice.cell(of("gain", seed=1)).key == "scenes/small/ciou/gain-2.5-w0/seed1"
-
-
-def test_only_seeds_that_all_candidates_have_count(tmp_path: Path) -> None:
-    cells = [
-        stored(tmp_path, of("baseline", weight=0.0, base=base, seed=seed), 0.3 + (base == "siou") / 10)
-        for base in BASES
-        for seed in (0, 1)
-        if (base, seed) != ("nwd", 1)
-    ]
-    choice = choose(of("best-base", weight=0.0, seed=7), cells)
-    assert choice is not None and (choice.base, choice.seeds) == ("siou", (0,))
-    assert choose(of("best-base", weight=0.0), cells[:3]) is None
-
-
-def test_equal_candidates_give_the_engines_own_loss(tmp_path: Path) -> None:
-    cells = [stored(tmp_path, of("baseline", weight=0.0, base=base), 0.3) for base in reversed(BASES)]
-    choice = choose(of("best-base", weight=0.0), cells)
-    assert choice is not None and choice.base == "ciou"
-
-
-def test_a_run_without_its_curve_is_named(tmp_path: Path) -> None:
-    cells = [stored(tmp_path, each, 0.3) for each in ARMS["gain"].candidates(of("gain"))]
-    (cells[0].folder / "curve.csv").unlink()
-    with pytest.raises(InputError, match=r"baseline-w0.*curve.csv says nothing of plate"):
-        choose(of("gain"), cells)
 
 
 def test_the_arm_is_recorded(tmp_path: Path) -> None:

@@ -2,18 +2,18 @@
 
 Most arms are one training for each cell. Two are choices: `gain` and `best-base` train nothing of their own, but are
 the best of their candidates by validation. A runner trains `trained(cells)`, each cell after those it `needs`, with
-`arm.settings(cell, icr_run)`; a report puts the cell of `choose(...)` in the place of a choice.
+`arm.settings(cell, icr_run)`; a report chooses (`icr.bench.choices`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from icr.bench.grid import Cell
-from icr.bench.store import Stored, curve, relational_log
+from icr.bench.store import Stored, relational_log
 from icr.errors import InputError, nearest
 
 GAINS = (0.5, 1.5, 2.5)
@@ -177,68 +177,3 @@ def factors_of(cell: Cell, icr_run: Path | None) -> tuple[float, ...]:
     if not log:
         raise InputError(f"{icr_run / 'results.csv'} has no column icr_factor, which {cell.key} takes its factors from")
     return tuple(factor for _, _, _, factor in log)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a choice came to.
-
-    Attributes:
-        arm, base: the candidate chosen, for all seeds.
-        seeds: those that all candidates were trained on; the choice was made on them.
-        scores: each candidate's mean AP50 of the children on val over these seeds, 0..1, by (arm, base).
-    """
-
-    arm: str
-    base: str
-    seeds: tuple[int, ...]
-    scores: dict[tuple[str, str], float]
-
-    def cell(self, cell: Cell) -> Cell:
-        """The cell that stands for a cell of the choice's arm, at the same seed."""
-        return replace(cell, arm=self.arm, base=self.base, weight=0.0)
-
-
-def choose(cell: Cell, stored: Sequence[Stored]) -> Choice | None:
-    """Choose among the candidates of a cell's arm: the highest mean AP50 of the children on val, last epoch, EMA.
-
-    One candidate is chosen for all seeds. It is chosen on the pictures of val and measured on those of test, but by the
-    same trainings, so chance in them favours the choice a little: ICR has the harder control to beat, not the easier.
-
-    Args:
-        cell: of `gain` or `best-base`, at any seed.
-        stored: finished cells, others among them.
-
-    Returns:
-        None while there is no seed that all candidates were trained on. Of equals the first, which is nearest to the
-        engine's own loss.
-    """
-    finished = {each.cell: each for each in stored}
-    candidates = find(cell.arm).candidates(cell)
-    by_candidate = {
-        (each.arm, each.base): {one.seed: finished[one] for one in finished if replace(one, seed=cell.seed) == each}
-        for each in candidates
-    }
-    seeds = sorted(set.intersection(*(set(runs) for runs in by_candidate.values())) if by_candidate else ())
-    if not seeds:
-        return None
-    scores = {
-        candidate: sum(child_ap50(runs[seed]) for seed in seeds) / len(seeds)
-        for candidate, runs in by_candidate.items()
-    }
-    arm, base = max(scores, key=lambda candidate: scores[candidate])
-    return Choice(arm, base, tuple(seeds), scores)
-
-
-def child_ap50(stored: Stored) -> float:
-    """AP50 of the children on val after the last epoch, with EMA weights, 0..1: the mean over the child classes.
-
-    Raises:
-        InputError: the run left no `curve.csv` that holds a child class.
-    """
-    children = {str(relation["child"]) for relation in stored.record.get("relations", [])}
-    rows = [row for row in curve(stored) if row.name in children]
-    last = [row.ap50 for row in rows if row.epoch == rows[-1].epoch]
-    if not last:
-        raise InputError(f"{stored.folder / 'curve.csv'} says nothing of {', '.join(sorted(children)) or 'children'}")
-    return sum(last) / len(last)
