@@ -71,7 +71,7 @@ def _told(found: Diagnosis) -> str:
         lines += [
             f"step on    {found.step_on}, {step['pictures']} pictures",
             f"pairs      {step['pairs']} children with a parent in the batch",
-            f"containment {step['containment']:.3f}, mean R over the anchors assigned to them: 1 is wholly inside",
+            f"containment {step['containment']:.3f}, mean R over the boxes assigned to them: 1 is wholly inside",
             f"factor     {step['factor']:.3f}, mean of what ICR makes of their box loss",
             f"box loss   {step['box_loss']:.4f} with ICR, {step['box_loss_without']:.4f} without (x{change:.3f})",
             f"loss       {step['loss']:.4f} with ICR, {step['loss_without']:.4f} without",

@@ -81,7 +81,7 @@ def prepare_yolo(
 def _why_not_in_place(dataset: Dataset) -> str:
     """Why Ultralytics cannot read the set where it lies as this project does; empty when it can."""
     if dataset.format != "yolo":
-        return f"the set is {dataset.format.upper()}, Ultralytics reads YOLO"
+        return f"the set is {dataset.format.upper()}, training reads YOLO"
     ids = {each.id for each in dataset.findings}
     errors = {
         each.id for each in dataset.findings if each.severity == "error" and each.id.startswith(("labels.", "pairs."))
