@@ -89,7 +89,7 @@ class Boxes(torch.nn.Module):
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         score = pictures.mean((1, 2, 3)).view(-1, 1, 1)
-        middle = torch.tensor([16.0, 16.0, 48.0, 48.0]).expand(len(pictures), 1, 4)
+        middle = torch.tensor([16.0, 16.0, 48.0, 48.0]) + 0 * score
         return torch.cat([middle, score, torch.ones_like(score)], 2)
 
 
@@ -114,6 +114,19 @@ def test_an_exported_file_predicts_in_pixels_of_the_picture(exported: Path) -> N
     assert [path.name for path in exported.parent.iterdir()] == ["boxes.onnx"], "no half of a file is left"
 
 
+class Picky(torch.nn.Module):
+    """A network that cannot be run at a small size."""
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return pictures.flatten(1).topk(20_000).values
+
+
+def test_a_size_that_the_network_cannot_take_is_refused_and_leaves_nothing(tmp_path: Path, exported: Path) -> None:
+    with pytest.raises(InputError, match=r"yolo11n cannot be exported at 64 px: .*--imgsz large enough"):
+        exporting.write(exporting.Exportable(Picky(), described(), free_size=False), tmp_path / "x.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 def test_another_size_than_exported_is_refused(exported: Path) -> None:
     from icr.predicting.onnx import load
 
@@ -134,6 +147,7 @@ def test_weights_of_any_kind_are_checked_before_work(
         ([str(weights), "--imgsz", "50"], "multiple of 32"),
         ([str(weights)], "nothing is written over"),
         ([str(weights), "--out", str(tmp_path / "no" / "x.onnx")], "make it first"),
+        ([str(weights), "--out", str(tmp_path / "x.pb")], "ends in .onnx"),
     ):
         assert icr(["export", *arguments]) == 2, arguments
         assert said in capsys.readouterr().err

@@ -73,6 +73,8 @@ def export(
     if weights.suffix == ".onnx":
         raise InputError(f"{weights} is exported already; name the weights that it was made from")
     target = out or (weights / "model.onnx" if weights.is_dir() else weights.with_suffix(".onnx"))
+    if target.suffix != ".onnx":
+        raise InputError(f"--out {target}: expected a file that ends in .onnx, by which icr predict knows it")
     if target.exists():
         raise InputError(f"{target} exists, and nothing is written over; give another --out")
     if not target.absolute().parent.is_dir():
@@ -85,7 +87,6 @@ def export(
     made = _exportable(weights, imgsz, trust)
     made = replace(made, description=replace(made.description, relations=_relations(weights)))
     write(made, target)
-    _try_out(target)
     told = made.description
     sizes = "any multiple of 32 px" if made.free_size else f"{told.imgsz} px alone"
     say(f"{weights}: {told.model}, classes {', '.join(told.names)}; input {told.imgsz} px ({sizes}), any batch")
@@ -111,7 +112,11 @@ def _listed(parent: Any) -> list[str]:
 
 
 def write(made: Exportable, target: Path) -> None:
-    """Write the graph and its description; a kill leaves no half of a file."""
+    """Write the graph and its description; a kill leaves no half of a file.
+
+    Raises:
+        InputError: the network cannot be run at that size.
+    """
     import onnx
     import torch
 
@@ -127,11 +132,18 @@ def write(made: Exportable, target: Path) -> None:
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            torch.onnx.export(made.module.eval(), (example,), str(part), **settings)
+            made.module.eval()(example)  # what cannot be run is told by the network itself
+            torch.onnx.export(made.module, (example,), str(part), **settings)
         graph = onnx.load(str(part))
         onnx.helper.set_model_props(graph, made.description.metadata())
         onnx.save(graph, str(part))
+        _try_out(part)
         part.replace(target)
+    except (RuntimeError, ValueError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{made.description.model} cannot be exported at {side} px: {why}; is --imgsz large enough for it?"
+        ) from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -152,4 +164,7 @@ def _try_out(target: Path) -> None:
     from icr.predicting.onnx import load
 
     predictor = load(target)
-    list(predictor.predict([np.zeros((48, 64, 3), np.uint8)]))
+    try:
+        list(predictor.predict([np.zeros((48, 64, 3), np.uint8)]))
+    except Exception as error:  # onnxruntime has an exception of its own for each kind of fault
+        raise RuntimeError(f"onnxruntime cannot run what was exported ({error})") from error
