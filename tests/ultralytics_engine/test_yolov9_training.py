@@ -222,6 +222,7 @@ def test_a_damaged_state_is_refused_in_one_line(tmp_path: Path, damage: bytes) -
         state.read(file)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_goes_back_to_the_epoch_before(tmp_path: Path, data: Path) -> None:
     made = trained()(overrides=overrides(data, tmp_path / "run"))
     lost: list[int] = []
