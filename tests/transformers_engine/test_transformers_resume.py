@@ -124,3 +124,15 @@ def test_the_number_of_processes_that_load_pictures_does_not_matter(asked):
     for name, workers in (("none", 0), ("two", 2)):
         engine.train(asked(name, epochs=2, workers=workers))
     assert same(asked("none").out / "weights/last.safetensors", asked("two").out / "weights/last.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("device", "state", "exact"), [("cpu", "{}", True), ("0,1", "{}", False), ("cpu", "{", False), ("cpu", None, False)]
+)
+def test_a_run_goes_on_exactly_on_one_device_from_a_whole_checkpoint(tmp_path, device, state, exact):
+    (tmp_path / "run.json").write_text(json.dumps({"device": device}))
+    if state is not None:
+        (tmp_path / "checkpoints/checkpoint-2").mkdir(parents=True)
+        (tmp_path / "checkpoints/checkpoint-2/trainer_state.json").write_text(state)
+    assert engine.continues_exactly(tmp_path) is exact
+    assert not engine.continues_exactly(tmp_path / "nowhere")

@@ -14,6 +14,7 @@ from transformers import TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging
 
+from icr import runs
 from icr.data.dataset import Dataset
 from icr.data.formats import read as read_data
 from icr.errors import InputError
@@ -34,7 +35,7 @@ from icr.transformers.weights import read as read_weights
 if TYPE_CHECKING:
     from icr.training import TrainSettings
 
-__all__ = ["Probe", "TransformersPredictor", "load", "probe_step", "train"]
+__all__ = ["Probe", "TransformersPredictor", "continues_exactly", "load", "probe_step", "train"]
 
 CHECKPOINTS = "checkpoints"
 
@@ -68,6 +69,19 @@ def train(settings: TrainSettings) -> None:
     if _first():
         checkpoints.rename(over)  # a kill while it is removed must not leave the half of one
         shutil.rmtree(over)
+
+
+def continues_exactly(run: Path) -> bool:
+    """Whether a killed run would go on as if it had not been killed: on one device, from a whole checkpoint.
+
+    Args:
+        run: its folder, which is only looked at.
+    """
+    try:
+        one_device = "," not in str(runs.read_record(run).get("device"))
+    except InputError:
+        return False
+    return one_device and last_whole(run / CHECKPOINTS) is not None
 
 
 def _train(settings: TrainSettings, asked: EngineSettings, checkpoint: Path | None) -> None:
