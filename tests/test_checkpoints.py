@@ -44,6 +44,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         "transformers", "rtdetrv2-r18", ["plate", "车"], 320, {"queries": 30}
     )
     assert [each.name for each in tmp_path.iterdir()] == [path.name], "nothing half-written is left beside it"
+    (tmp_path / "other").touch()
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode, "others may read it as any other file"
 
 
 def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path: Path) -> None:
