@@ -30,7 +30,7 @@ class Diagnosis:
         versions: of Python and the packages that matter.
         hardware: processor, cores, GPUs.
         faults: one line each: what does not work, and what to do.
-        step: the training step with ICR and without (`icr.ultralytics.engine.Probe`), None where none could be taken.
+        step: the training step with ICR and without (`icr.probing.Probe`), None where none could be taken.
         step_on: the data that the step was taken on.
     """
 

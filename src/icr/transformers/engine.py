@@ -18,6 +18,7 @@ from icr import runs
 from icr.data.dataset import Dataset
 from icr.data.formats import read as read_data
 from icr.errors import InputError
+from icr.probing import Probe
 from icr.relations import resolve
 from icr.transformers import check_version
 from icr.transformers.data import Collate, PairedPictures, sizes_around
@@ -26,7 +27,7 @@ from icr.transformers.history import Table
 from icr.transformers.launch import launch, needs_launch
 from icr.transformers.loss import loss_function
 from icr.transformers.prediction import TransformersPredictor, check_places, scale_of
-from icr.transformers.probe import Probe, probe_step
+from icr.transformers.probe import probe_step
 from icr.transformers.settings import TERMS, EngineSettings, read
 from icr.transformers.training import AVERAGE, Bar, DetectionTrainer, Epochs, Follow, last_whole
 from icr.transformers.weights import Loaded, start

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +14,12 @@ from transformers.utils import logging
 
 from icr.data.formats import read as read_data
 from icr.errors import InputError
+from icr.probing import Probe
 from icr.relations import Relation, resolve
 from icr.transformers.data import Collate, PairedPictures
 from icr.transformers.loss import loss_function
 from icr.transformers.settings import EngineSettings
 from icr.transformers.weights import start
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What one training step shows, from the same weights and the same batch, with ICR and without.
-
-    Attributes:
-        pictures: size of the batch.
-        pairs: children with a parent in the batch.
-        containment, factor: means over the boxes that the last layer predicts for them.
-        loss, loss_without: all terms of all layers, with ICR and by the detector's own loss.
-        box_loss, box_loss_without: the IoU term of the last layer.
-        gradient_changed: relative size of the difference that ICR makes to the gradient of the weights.
-    """
-
-    pictures: int
-    pairs: int
-    containment: float
-    factor: float
-    loss: float
-    loss_without: float
-    box_loss: float
-    box_loss_without: float
-    gradient_changed: float
 
 
 def probe_step(

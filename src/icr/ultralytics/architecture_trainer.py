@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from icr.errors import InputError
 from icr.ultralytics import architectures
 from icr.ultralytics.tensor_checkpoints import TensorCheckpoints
 from icr.ultralytics.training import DetectionTrainer
@@ -21,15 +20,7 @@ class ArchitectureTrainer(TensorCheckpoints, DetectionTrainer):
 
     def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
         """Build the architecture, and have it make our criterion."""
-        architecture = architectures.find(cfg)
-        if architecture is None:
-            raise InputError(f"{cfg} is none of the architectures of icr: {', '.join(architectures.ARCHITECTURES)}")
-        if self.data["channels"] != 3:
-            raise InputError(f"{architecture.name} takes pictures of 3 channels; the data has {self.data['channels']}")
-        model = architecture.build(self.data["nc"])
-        model.names = self.data["names"]
-        if weights is not None:
-            model.load(weights)
+        model = architectures.build(cfg, self.data, weights)
         model.icr = self._box
         model.enlarge_tiny = self.loss_record()["enlarge_tiny"]
         return model

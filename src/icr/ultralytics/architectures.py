@@ -68,6 +68,28 @@ def find(model: Any) -> Architecture | None:
     return ARCHITECTURES.get(model) if isinstance(model, str) else None
 
 
+def build(name: Any, data: Mapping[str, Any], weights: Any = None) -> Any:
+    """Build the architecture of that name for a data set.
+
+    Args:
+        data: Ultralytics' reading of `data.yaml`.
+        weights: a model whose weights are taken over.
+
+    Raises:
+        InputError: there is no such architecture, or it takes no such pictures.
+    """
+    architecture = find(name)
+    if architecture is None:
+        raise InputError(f"{name} is none of the architectures of icr: {', '.join(ARCHITECTURES)}")
+    if data["channels"] != 3:
+        raise InputError(f"{architecture.name} takes pictures of 3 channels; the data has {data['channels']}")
+    model = architecture.build(data["nc"])
+    model.names = data["names"]
+    if weights is not None:
+        model.load(weights)
+    return model
+
+
 def of(model: str) -> Architecture | None:
     """The architecture that ``--model`` names, by its name or by a `.safetensors` file of its weights.
 

@@ -10,7 +10,6 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from ultralytics.utils.torch_utils import strip_optimizer
 from icr import resumption, runs
 from icr.checkpoints import read_header
 from icr.errors import InputError, nearest
+from icr.probing import Probe
 from icr.relations import Relation
 from icr.ultralytics import architectures, state
 from icr.ultralytics.prediction import UltralyticsPredictor, load
@@ -288,30 +288,6 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         LOGGER.setLevel(level)
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What one training step shows, from the same weights and the same batch, with ICR and without.
-
-    Attributes:
-        pictures: size of the batch.
-        pairs: children with a parent in the batch.
-        containment, factor: means over the anchors assigned to them, or over the queries matched to them.
-        loss, box_loss: with ICR; summed over the batch and gains applied, as Ultralytics optimises and logs them.
-        loss_without, box_loss_without: by Ultralytics' own loss.
-        gradient_changed: relative size of the difference that ICR makes to the gradient of the weights.
-    """
-
-    pictures: int
-    pairs: int
-    containment: float
-    factor: float
-    loss: float
-    loss_without: float
-    box_loss: float
-    box_loss_without: float
-    gradient_changed: float
 
 
 def probe_step(

@@ -162,13 +162,5 @@ class DETRArchitectureTrainer(TensorCheckpoints, DETRTrainer):
 
     def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> RelatedDETR:
         """Build the architecture, and have it make our criterion."""
-        architecture = architectures.find(cfg)
-        if architecture is None:
-            raise InputError(f"{cfg} is none of the architectures of icr: {', '.join(architectures.ARCHITECTURES)}")
-        if self.data["channels"] != 3:
-            raise InputError(f"{architecture.name} takes pictures of 3 channels; the data has {self.data['channels']}")
-        model = architecture.build(self.data["nc"])
-        model.names = self.data["names"]
-        if weights is not None:
-            model.load(weights)
+        model = architectures.build(cfg, self.data, weights)
         return related(model, self._box, self.settings)
