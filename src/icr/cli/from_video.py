@@ -26,7 +26,7 @@ def from_video(
     blurred: Annotated[float, typer.Option(help="Drop a frame of more blur, 0 to 1.")] = 0.5,
     night_below: Annotated[
         float, typer.Option(help="Night: the upper half's median luma (0-255) is below this.")
-    ] = 80.0,
+    ] = 65.0,
     seed: Annotated[int, typer.Option(min=0, help="The same seed takes the same frames.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:

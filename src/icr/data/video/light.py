@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-NIGHT_BELOW = 80.0
+NIGHT_BELOW = 65.0
 """A picture whose `brightness` is lower counts as night."""
 
 
