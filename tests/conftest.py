@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+collect_ignore_glob = ["conftest.py", "*/conftest.py"]
+"""Several files of that name cannot be collected for doctests; pytest loads them all the same."""
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

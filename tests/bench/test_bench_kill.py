@@ -64,7 +64,7 @@ def test_a_killed_grid_ends_with_the_same_cells(tmp_path: Path, monkeypatch: pyt
     script, calm, torn = [sys.executable, str(HERE / "pretended_run.py")], tmp_path / "calm", tmp_path / "torn"
     killed([*script, str(calm)], calm, [])
     chance = random.Random(0)
-    assert killed([*script, str(torn)], torn, [chance.uniform(0.0, 1.5) for _ in range(4)]) >= 2
+    assert killed([*script, str(torn)], torn, [0.0, 0.0, chance.uniform(0.0, 1.5), chance.uniform(0.0, 1.5)]) >= 2
     assert figures(torn) == figures(calm)
     assert len(finished(torn)) == 3
     assert "restarted" in {each.interrupted for each in finished(torn)}

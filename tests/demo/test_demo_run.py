@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from html.parser import HTMLParser
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from icr.demo import run as demo
 from icr.demo.progress import Progress, chatter_into
 from icr.demo.settings import DemoSettings
 from icr.errors import InputError
+from icr.resumption import resumed
 
 
 class _Texts(HTMLParser):
@@ -43,7 +45,7 @@ def killed_and_resumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = Path(__file__).with_name("miniature.py")
     process = subprocess.Popen([sys.executable, str(script), str(out)], start_new_session=True)
     deadline = time.monotonic() + 240
-    while not (out / "baseline" / "weights" / "last.pt").is_file():
+    while not (out / "baseline" / "weights" / "state.pt").is_file():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
@@ -61,7 +63,7 @@ def test_killed_demo_goes_on_where_it_was(killed_and_resumed: Path) -> None:
         record = json.loads((out / name / "run.json").read_text())
         assert record["icr"] is (name == "icr") and record["trained"] is True
         assert not list((out / name / "weights").glob("epoch*.pt"))
-    assert "Resuming training" in (out / "log.txt").read_text(encoding="utf-8")
+    assert [each["after_epoch"] for each in resumed(out / "baseline")] == [1] and not resumed(out / "icr")
 
 
 def test_both_runs_differ_in_the_loss_alone(killed_and_resumed: Path) -> None:
@@ -117,7 +119,7 @@ def test_command_of_the_page_is_one_that_icr_takes(tmp_path: Path) -> None:
     data, network = tmp_path / "no data.yaml", tmp_path / "small.yaml"
     text = DemoSettings().compare_command(data, network, tmp_path / "runs")
     script = text.replace("icr compare", f"{sys.executable} -c 'from icr.cli.app import main; main()' compare")
-    network.write_text("nc: 2\n")
+    network.write_text(resources.files("icr.demo").joinpath("small.yaml").read_text(encoding="utf-8"))
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=120)
     # Every option is understood: what is missing is the data.
     assert done.returncode == 2

@@ -152,6 +152,9 @@ def decode_all(paths: Sequence[Path]) -> Iterator[Decoded]:
 def _reason(error: Exception) -> str:
     from PIL import UnidentifiedImageError
 
+    # Once Ultralytics is imported, opening what is no picture ends in the failed import of a plug-in of its own.
+    if isinstance(error, ImportError) and isinstance(error.__context__, Exception):
+        error = error.__context__
     if isinstance(error, UnidentifiedImageError):
         return "no known picture format"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -82,7 +82,7 @@ def train(settings: TrainSettings) -> None:
         begin = None
     else:
         if settings.resume:
-            LOGGER.info(f"icr: {last} is not there yet; starting from the beginning")
+            LOGGER.info(f"icr: {settings.out} had not come to the end of an epoch; starting from the beginning")
         begin = start(settings.model, settings.overrides.get("pretrained", True), settings.trust)
         LOGGER.info(f"icr: {settings.model}: {begin.said}")
         asked = {**_arguments(settings, kind), "model": begin.model}
