@@ -27,6 +27,10 @@ Capture = pytest.CaptureFixture[str]
         (["data", "chek"], "Did you mean 'check'? (icr data --help"),
         (["eval", "nowhere.pt", "data.yaml"], "nowhere.pt is not there"),
         (["eval", "nowhere.json", "data.yaml"], "nowhere.json is not there"),
+        (["train", "", "--model", "yolo11n"], "it is empty; name a data.yaml"),
+        (["compare", " ", "--model", "yolo11n"], "it is empty"),
+        (["eval", "found.json", ""], "it is empty"),
+        (["doctor", ""], "it is empty"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(args: list[str], said: str, capsys: Capture) -> None:

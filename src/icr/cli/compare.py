@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
+from icr.cli.sources import Data
 from icr.errors import InputError
 
 
 def compare(
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="A data.yaml, a COCO JSON, or a folder in a known format.")
-    ],
+    data: Data,
     model: Annotated[str, typer.Option(help="A detector's name (yolo11n), or a .pt or .yaml file.")],
     seeds: Annotated[int, typer.Option(help="Seeds; each is one run without ICR and one with it.")] = 5,
     first_seed: Annotated[int, typer.Option(help="The first of them; the others follow.")] = 0,

@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from icr.cli.sources import path
+
 if TYPE_CHECKING:
     from icr.doctor import Diagnosis
 
 
 def doctor(
     data: Annotated[
-        Path | None, typer.Argument(help="A data set, or a run folder; generated scenes if none is given.")
+        Path | None,
+        typer.Argument(
+            parser=path, metavar="DATA", help="A data set, or a run folder; generated scenes if none is given."
+        ),
     ] = None,
     relation: Annotated[list[str] | None, typer.Option(help="child:parent or child:parent,parent; repeatable.")] = None,
     model: Annotated[str, typer.Option(help="A detector's name, or a .pt or .yaml file.")] = "yolo11n",

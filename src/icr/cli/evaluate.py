@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from icr.cli.sources import Data
 from icr.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -20,9 +21,7 @@ def evaluate(
     detector: Annotated[
         Path, typer.Argument(metavar="WEIGHTS|RESULTS.json", help="Trained weights, or a COCO results JSON.")
     ],
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="A data.yaml, a COCO JSON, or a folder in a known format.")
-    ],
+    data: Data,
     split: Annotated[str | None, typer.Option(help="Which part of DATA; test if there is one, else val.")] = None,
     relation: Annotated[
         list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")

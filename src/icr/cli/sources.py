@@ -20,5 +20,5 @@ def path(text: str) -> Path:
 
 
 Data: TypeAlias = Annotated[
-    Path, typer.Argument(parser=path, help="A data.yaml, a COCO JSON, or a folder in a known format.")
+    Path, typer.Argument(parser=path, metavar="DATA", help="A data.yaml, a COCO JSON, or a folder in a known format.")
 ]

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from icr.cli.sources import Data
 from icr.errors import InputError
 from icr.presets import NAMES as PRESETS
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="A data.yaml, a COCO JSON, or a folder in a known format.")],
+    data: Data,
     model: Annotated[str, typer.Option(help="A detector's name (yolo11n), or a .pt or .yaml file.")],
     relation: Annotated[
         list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")
