@@ -45,6 +45,7 @@ lint: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(VENV)/bin/python benchmarks/loss.py
 	$(VENV)/bin/python benchmarks/step.py
+	$(VENV)/bin/python benchmarks/paired_giou.py
 
 clean:
 	rm -rf $(VENV) $(CORE) icr-demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
