@@ -18,8 +18,8 @@ from icr.bench.measuring import Figures
 from icr.bench.sentences import headline, speak
 from icr.bench.store import Stored, folder_of, write_cell
 from icr.errors import InputError
-from icr.metrics.compare import Measured
 from icr.metrics.intervals import draws
+from icr.metrics.resampled import Measured
 
 RESAMPLES = 60
 LARGE = {"baseline": 0.2, "icr": 0.75, "matched": 0.2, "pseudo-parent": 0.25, "sum": 0.5}

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from icr.data.dataset import Sample
-from icr.metrics.coco import IOU_50, CocoMetrics, coco_metrics, truth
-from icr.metrics.compare import Measured
-from icr.metrics.intervals import average_precision, draws, ratio, recall
+from icr.metrics.coco import coco_metrics, truth
+from icr.metrics.intervals import draws, ratio
 from icr.metrics.pairs import count_pairs, found_by, total
+from icr.metrics.resampled import Measured, of_class, of_pairs
 from icr.predictions import Predictions
 from icr.relations import ResolvedRelation
 
@@ -21,6 +21,9 @@ TINY = 512.0
 
 AREA_EDGES = (0.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 9216.0, float("inf"))
 """Bins of area in px² for recall by area; the last but one edge is where COCO's large objects begin."""
+
+PARENT_METRICS = ("AP50", "AP")
+CHILD_METRICS = (*PARENT_METRICS, "AP_small", "AP_medium", "AR")
 
 Floats = npt.NDArray[np.float64]
 
@@ -99,16 +102,15 @@ def measure(
     children = list(dict.fromkeys(relation.child for relation in relations))
     parents = dict.fromkeys(each for relation in relations for each in relation.parents if each not in children)
     for label in (*children, *parents):
-        for metric, found in _of_class(coco, label, weights, child=label in children).items():
+        metrics = CHILD_METRICS if label in children else PARENT_METRICS
+        for metric, found in of_class(coco, label, metrics, weights).items():
             measured[f"{names[label]}.{metric}"] = found
     for label in children:
         areas[names[label]] = found_areas(samples, predictions, label, score=score)
         measured[f"{names[label]}.recall_tiny"] = _recall_tiny(areas[names[label]], weights)
     if relations:
-        pairs = total(count_pairs(samples, predictions, relations, score=score))
-        resampled = ratio(pairs.found @ weights, pairs.pairs @ weights)
-        value = float(pairs.figures()["recall"])
-        measured["pairs.recall"] = Measured(value, resampled, int((pairs.pairs > 0).sum()))
+        pairs = of_pairs(total(count_pairs(samples, predictions, relations, score=score)), ("recall",), weights)
+        measured["pairs.recall"] = pairs["recall"]
     return Figures(measured, areas, coco.evaluator)
 
 
@@ -134,20 +136,6 @@ def found_areas(
         hit.append(finder[mine] >= 0)
         image.append(np.full(int(mine.sum()), index, np.int64))
     return Areas(np.concatenate(area), np.concatenate(hit), np.concatenate(image))
-
-
-def _of_class(coco: CocoMetrics, label: int, weights: Floats, *, child: bool) -> dict[str, Measured]:
-    figures, matches = coco.classes[label], coco.matches[label]
-    precision = average_precision(matches["all"], weights)
-    resampled = {"AP50": (precision[IOU_50], "all"), "AP": (precision.mean(axis=0), "all")}
-    if child:
-        resampled["AP_small"] = average_precision(matches["small"], weights).mean(axis=0), "small"
-        resampled["AP_medium"] = average_precision(matches["medium"], weights).mean(axis=0), "medium"
-        resampled["AR"] = recall(matches["all"], weights).mean(axis=0), "all"
-    return {
-        metric: Measured(figures[metric], values, int((matches[size].objects > 0).sum()))
-        for metric, (values, size) in resampled.items()
-    }
 
 
 def _recall_tiny(areas: Areas, weights: Floats) -> Measured:

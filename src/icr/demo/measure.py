@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from icr.data.dataset import Sample
 from icr.demo.report import Figure, Row
-from icr.metrics.coco import IOU_50, coco_metrics
-from icr.metrics.intervals import average_precision, draws, percentile_interval, ratio, recall
+from icr.metrics.coco import coco_metrics
+from icr.metrics.intervals import draws, percentile_interval
 from icr.metrics.pairs import count_pairs, total
+from icr.metrics.resampled import Measured, of_class, of_pairs
 from icr.predictions import Predictions
 from icr.relations import ResolvedRelation
 
@@ -27,15 +27,8 @@ _MEANINGS = {
     "orphan_rate": ("Orphan rate", "the share of predicted plates that lie in no predicted vehicle; lower is better"),
 }
 _CLASS_FIGURES = ("AP50", "AP", "AP_small", "AR")
+_PAIR_FIGURES = ("recall", "orphan_rate")
 _FAULTS = ("orphan_rate",)
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """One figure of one detector: its value, and its value in each resample."""
-
-    value: float
-    resampled: Resampled
 
 
 def compare(
@@ -85,25 +78,15 @@ def _measure(
     predictions: Sequence[Predictions],
     weights: npt.NDArray[np.float64],
     score: float,
-) -> dict[str, _Measured]:
+) -> dict[str, Measured]:
     coco = coco_metrics(samples, names, predictions)
-    measured = {}
-    for name, figures, matches in zip(names, coco.classes, coco.matches, strict=True):
-        precision = average_precision(matches["all"], weights)
-        resampled = {
-            "AP50": precision[IOU_50],
-            "AP": precision.mean(axis=0),
-            "AP_small": average_precision(matches["small"], weights).mean(axis=0),
-            "AR": recall(matches["all"], weights).mean(axis=0),
-        }
-        for metric in _CLASS_FIGURES:
-            measured[f"{name}.{metric}"] = _Measured(figures[metric], resampled[metric])
-    pairs = total(count_pairs(samples, predictions, relations, score=score))
-    figures_of_pairs = pairs.figures()
-    for metric, part, whole in (("recall", pairs.found, pairs.pairs), ("orphan_rate", pairs.orphans, pairs.predicted)):
-        resampled_share = ratio(part @ weights, whole @ weights)
-        measured[f"pairs.{metric}"] = _Measured(float(figures_of_pairs[metric]), resampled_share)
-    return measured
+    measured = {
+        f"{name}.{metric}": found
+        for label, name in enumerate(names)
+        for metric, found in of_class(coco, label, _CLASS_FIGURES, weights).items()
+    }
+    pairs = of_pairs(total(count_pairs(samples, predictions, relations, score=score)), _PAIR_FIGURES, weights)
+    return {**measured, **{f"pairs.{metric}": found for metric, found in pairs.items()}}
 
 
 def _figure(value: float, resampled: Resampled) -> Figure:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from icr.data.dataset import Sample
-from icr.metrics.coco import IOU_50, coco_metrics
-from icr.metrics.intervals import average_precision, draws, percentile_interval, ratio
+from icr.metrics.coco import coco_metrics
+from icr.metrics.intervals import draws, percentile_interval
 from icr.metrics.paired import LEVEL, Estimate, estimate
 from icr.metrics.pairs import count_pairs, total
+from icr.metrics.resampled import Measured, of_class, of_pairs
 from icr.metrics.verdict import FIXED, Claim, Rules, Verdict, judge
 from icr.predictions import Predictions
 from icr.relations import ResolvedRelation
@@ -37,21 +37,6 @@ class Endpoint:
     key: str
     name: str
     kind: str
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One figure of one run.
-
-    Attributes:
-        value: 0..1, or -1 where the data holds nothing to measure it on.
-        resampled: (R,), its value in each resample of the pictures; NaN where it has none.
-        pictures: pictures that hold an object, or a pair, that counts.
-    """
-
-    value: float
-    resampled: npt.NDArray[np.float64]
-    pictures: int
 
 
 @dataclass(frozen=True)
@@ -254,25 +239,13 @@ def measure(
     """
     weights = draws(len(samples), resamples)
     coco = coco_metrics(samples, names, predictions)
-    measured = {}
-    for label in dict.fromkeys(each for relation in relations for each in (relation.child, *relation.parents)):
-        figures, matches = coco.classes[label], coco.matches[label]
-        precision = average_precision(matches["all"], weights)
-        small = average_precision(matches["small"], weights).mean(axis=0)
-        for metric, size, resampled in (
-            ("AP50", "all", precision[IOU_50]),
-            ("AP", "all", precision.mean(axis=0)),
-            ("AP_small", "small", small),
-        ):
-            pictures = int((matches[size].objects > 0).sum())
-            measured[f"{names[label]}.{metric}"] = Measured(figures[metric], resampled, pictures)
-    pairs = total(count_pairs(samples, predictions, relations, score=score))
-    measured["pairs.recall"] = Measured(
-        float(pairs.figures()["recall"]),
-        ratio(pairs.found @ weights, pairs.pairs @ weights),
-        int((pairs.pairs > 0).sum()),
-    )
-    return measured
+    measured = {
+        f"{names[label]}.{metric}": found
+        for label in dict.fromkeys(each for relation in relations for each in (relation.child, *relation.parents))
+        for metric, found in of_class(coco, label, ("AP50", "AP", "AP_small"), weights).items()
+    }
+    pairs = of_pairs(total(count_pairs(samples, predictions, relations, score=score)), ("recall",), weights)
+    return {**measured, "pairs.recall": pairs["recall"]}
 
 
 def compare(

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from icr.data.dataset import Sample
 from icr.errors import InputError, nearest
-from icr.metrics.coco import IOU_50, METRICS, SIZES, CocoMetrics, Matches, coco_metrics, mean_over_classes
-from icr.metrics.intervals import LEVEL, average_precision, draws, percentile_interval, ratio, recall
-from icr.metrics.pairs import IOU, PairCounts, count_pairs, total
+from icr.metrics.coco import METRICS, SIZES, CocoMetrics, coco_metrics, mean_over_classes
+from icr.metrics.intervals import LEVEL, draws, percentile_interval
+from icr.metrics.pairs import IOU, count_pairs, total
+from icr.metrics.resampled import Measured, of_class, of_pairs
 from icr.predictions import Predictions
 from icr.relations import Relation, ResolvedRelation, resolve
 
@@ -201,10 +201,12 @@ def evaluate(
         resamples=resamples,
         seed=seed,
         class_intervals={
-            name: _class_intervals(matches, weights)
-            for name, matches in zip(names, metrics.matches if resamples else (), strict=False)
+            name: _intervals(of_class(metrics, label, ("AP", "AP50", "AP_small", "AR"), weights))
+            for label, name in enumerate(names if resamples else ())
         },
-        pair_intervals=_pair_intervals(total(counts), weights) if counts and resamples else {},
+        pair_intervals=_intervals(of_pairs(total(counts), ("recall", "orphan_rate", "right_parent"), weights))
+        if counts and resamples
+        else {},
         split=split,
         remarks=tuple(remarks),
     )
@@ -269,26 +271,8 @@ def _objects(metrics: CocoMetrics, names: Sequence[str]) -> dict[str, dict[str, 
     }
 
 
-def _class_intervals(matches: dict[str, Matches], weights: npt.NDArray[np.float64]) -> dict[str, Interval]:
-    precision = average_precision(matches["all"], weights)
-    resampled = {
-        "AP": precision.mean(axis=0),
-        "AP50": precision[IOU_50],
-        "AP_small": average_precision(matches["small"], weights).mean(axis=0),
-        "AR": recall(matches["all"], weights).mean(axis=0),
-    }
-    return {metric: percentile_interval(values) for metric, values in resampled.items()}
-
-
-def _pair_intervals(counts: PairCounts, weights: npt.NDArray[np.float64]) -> dict[str, Interval]:
-    return {
-        metric: percentile_interval(ratio(part @ weights, whole @ weights))
-        for metric, part, whole in (
-            ("recall", counts.found, counts.pairs),
-            ("orphan_rate", counts.orphans, counts.predicted),
-            ("right_parent", counts.right, counts.found),
-        )
-    }
+def _intervals(measured: dict[str, Measured]) -> dict[str, Interval]:
+    return {metric: percentile_interval(found.resampled) for metric, found in measured.items()}
 
 
 def _listed(intervals: dict[str, Interval]) -> dict[str, list[float] | None]:
