@@ -5,12 +5,13 @@
     python benchmarks/step.py --all --budget 40                # the paper's ten rows, 40 seconds of steps for each
     python benchmarks/step.py --all --device 0 --imgsz 640 --batch 32 --amp bf16
 
-Two networks of the same weights take turns, step by step, on the same batch: one with the engine's own loss, as
-`icr train --no-icr` has it, one with ICR. The ratio of a round is that of two neighbouring steps, so that a busy
-machine slows both; reported is the median over the rounds. Peak memory is measured in a fresh process for each: the
-high-water mark of the process on a CPU, of PyTorch's allocator on a GPU. Loading is measured apart, for Ultralytics:
-the same pictures through mosaic and affine, with ids on the boxes and without. A call adds to what `step.json` holds of
-the same device, size, batch and precision; a detector that is measured again is replaced.
+Steps with the engine's own loss, as `icr train --no-icr` has it, and with ICR take turns on the same batch and the same
+weights in memory. The ratio of a round is that of two neighbouring steps, so that a busy machine slows both; reported
+is the median over an even number of rounds, as each kind goes first in every other one. Peak memory is measured in a
+fresh process for each: the high-water mark of the process on a CPU, of PyTorch's allocator on a GPU. Loading is
+measured apart, for Ultralytics: the same pictures through mosaic and affine, with ids on the boxes and without. A call
+adds to what `step.json` holds of the same device, size, batch and precision; a detector that is measured again is
+replaced.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ os.environ.setdefault("YOLO_OFFLINE", "1")
 
 import numpy as np
 import torch
-from stepping import PRECISIONS, RELATIONS, batch, pairs, scene, stepper
+from stepping import PRECISIONS, RELATIONS, batch, pairs, scene, steppers
 
 from icr.models import models
 from icr.relations import ResolvedRelation
@@ -42,7 +43,7 @@ from icr.runs import hardware, package_versions, write_json
 
 RESULTS = Path(__file__).with_name("results")
 TARGETS = {"cpu": 1.02, "cuda": 1.01}
-LEAST_ROUNDS = 5
+LEAST_ROUNDS = 6
 
 
 def timed(action: Callable[[], None]) -> float:
@@ -62,7 +63,7 @@ def compare(
             break
     seconds: dict[str, list[float]] = {"stock": [], "icr": []}
     for turn in range(rounds):
-        if turn >= LEAST_ROUNDS and time.perf_counter() > end:
+        if turn >= LEAST_ROUNDS and turn % 2 == 0 and time.perf_counter() > end:
             break
         pair = [("stock", stock), ("icr", ours)]
         for name, action in pair if turn % 2 else reversed(pair):
@@ -91,7 +92,7 @@ def peak(model: str, options: argparse.Namespace) -> dict[str, Any]:
 
 def measure_peak(model: str, options: argparse.Namespace) -> float:
     data = batch(options.batch, options.imgsz, options.seed, options.at)
-    step = stepper(options.measure_peak == "icr", model, data, options.seed, options.amp)
+    (step,) = steppers((options.measure_peak == "icr",), model, data, options.seed, options.amp)
     for _ in range(2):
         step()
     if options.at.type == "cuda":
@@ -139,9 +140,9 @@ def loading(options: argparse.Namespace) -> dict[str, Any]:
 def measure(model: str, options: argparse.Namespace) -> dict[str, Any]:
     """Time and memory of one detector."""
     data = batch(options.batch, options.imgsz, options.seed, options.at)
-    kinds = [stepper(with_icr, model, data, options.seed, options.amp) for with_icr in (False, True)]
-    step = compare(*kinds, options.rounds, options.budget)
-    del kinds
+    stock, ours = steppers((False, True), model, data, options.seed, options.amp)
+    step = compare(stock, ours, options.rounds, options.budget)
+    del stock, ours
     return {"pairs": pairs(data), "step": step, "memory": peak(model, options) if options.peaks else None}
 
 

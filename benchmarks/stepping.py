@@ -53,15 +53,42 @@ def pairs(data: dict[str, Any]) -> int:
     return int((data[PARENT] >= 0).sum())
 
 
-def stepper(with_icr: bool, model: str, data: dict[str, Any], seed: int, precision: str = "fp32") -> Step:
-    """A function that takes one training step: forward, loss, backward, optimiser."""
+def steppers(
+    kinds: tuple[bool, ...], model: str, data: dict[str, Any], seed: int, precision: str = "fp32"
+) -> list[Step]:
+    """A function for each kind (True: with ICR) that takes one training step: forward, loss, backward, optimiser.
+
+    All of them work on the same weights in the same memory, since two copies of a network differ by several per cent
+    in speed for where they lie alone.
+    """
     torch.manual_seed(seed)
     make = _transformers if DETECTORS[model].engine == "transformers" else _ultralytics
-    network, loss = make(model, with_icr, data)
-    network = network.to(data["img"].device).train()
-    optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
-    kind, dtype = data["img"].device.type, PRECISIONS[precision]
+    made = [make(model, with_icr, data) for with_icr in kinds]
+    networks = [network.to(data["img"].device).train() for network, _ in made]
+    for network in networks[1:]:
+        _share(networks[0], network)
+    optimizer = torch.optim.SGD(networks[0].parameters(), lr=1e-3, momentum=0.9)
+    kind = data["img"].device.type
     scaler = torch.amp.GradScaler(kind, enabled=precision == "fp16")
+    losses = [loss for _, loss in made]
+    return [_stepper(*each, optimizer, scaler, precision) for each in zip(networks, losses, strict=True)]
+
+
+def _share(source: torch.nn.Module, target: torch.nn.Module) -> None:
+    """Let a network hold the very parameters and buffers of another of the same structure."""
+    for ours, theirs in zip(source.modules(), target.modules(), strict=True):
+        for name, value in [*ours.named_parameters(recurse=False), *ours.named_buffers(recurse=False)]:
+            setattr(theirs, name, value)
+
+
+def _stepper(
+    network: torch.nn.Module,
+    loss: Callable[[Any], torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    precision: str,
+) -> Step:
+    kind, dtype = next(network.parameters()).device.type, PRECISIONS[precision]
 
     def step() -> None:
         optimizer.zero_grad()
