@@ -267,15 +267,16 @@ def test_arguments_that_make_no_set_are_refused(tmp_path: Path, arguments: dict[
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_nothing_is_left_when_a_run_is_interrupted(tmp_path: Path, workers: int) -> None:
+def test_an_interrupt_stops_the_workers_and_keeps_what_is_drawn(tmp_path: Path, small_set: Path) -> None:
     def interrupt(done: int, total: int) -> None:
         if done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        generate(tmp_path / "new", counts={"train": 12}, close=TINY, workers=workers, progress=interrupt)
-    assert not list(tmp_path.iterdir())
+        generate(tmp_path / "new", counts={"train": 4, "val": 2}, seed=3, close=TINY, workers=2, progress=interrupt)
+    assert [path.name for path in tmp_path.iterdir()] == [".new.partial"]
+    generate(tmp_path / "new", counts={"train": 4, "val": 2}, seed=3, close=TINY, workers=2)
+    assert digests(tmp_path / "new") == digests(small_set)
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:

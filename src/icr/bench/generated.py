@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -40,8 +39,6 @@ def make(
         InputError: the settings make no scene.
     """
     counts, first = counts_of(synth), int(synth.get("seed", 0))
-    for left_over in folder.glob(".*.partial-*"):
-        shutil.rmtree(left_over, ignore_errors=True)
     own = folder / f"seed{seed}"
     parts = (
         (folder / SHARED, {split: counts[split] for split in ("val", "test")}, first),

@@ -47,6 +47,8 @@ def synth(
 ) -> None:
     """Generate scenes by day and night, with vehicles, plates and exact pairs, or with other relations.
 
+    The folder appears when it is complete; interrupted or killed, the same command goes on where it was.
+
     Example: icr data synth scenes --images 300 --seed 0
     """
     from icr.cli.output import answer, answer_json, progress, say
@@ -72,9 +74,10 @@ def synth(
                 progress=drawn,
                 scene=scene,
                 label_noise=label_noise,
+                say=say,
             )
     except KeyboardInterrupt:
-        say("interrupted; the unfinished folder was removed")
+        say(f"interrupted; the same command goes on with {out}")
         raise
     manifest = json_module.loads((out / "manifest.json").read_text(encoding="utf-8"))
     names = list(manifest["images"][0]["objects"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -162,9 +161,6 @@ def _timed(out: Path, record: dict[str, Any], name: str) -> Iterator[None]:
 
 def _make_data(out: Path, seed: int, settings: DemoSettings, progress: Progress) -> None:
     from icr.data.synth import generate
-
-    for left_over in out.glob(".data.partial-*"):
-        shutil.rmtree(left_over, ignore_errors=True)
 
     def tell(done: int, total: int) -> None:
         progress.update(done, total, f"picture {done} of {total}")
