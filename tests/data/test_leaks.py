@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 from scene_pictures import save, scenes, view, where
 
-from icr.data.alike import BITS, alike
+from icr.data.alike import BITS, Prints, alike
 from icr.data.check import check
 from icr.data.formats import read
 from icr.data.leaks import scene
@@ -67,6 +68,14 @@ def test_equal_bytes_across_splits_come_before_those_within(tmp_path: Path) -> N
     assert where(check(read(root))) == [("splits.shared", "t.jpg"), ("picture.duplicate", "b.jpg")]
 
 
+def near(pictures: Sequence[Decoded], groups: Any = None) -> list[list[int]]:
+    prints = Prints(len(pictures))
+    for place, each in enumerate(pictures):
+        prints.keep(place, each)
+    found: list[list[int]] = alike(prints, lambda places: [pictures[at].thumbnail for at in places], groups).tolist()
+    return found
+
+
 @pytest.mark.parametrize(("turned", "least"), [(1, 100), (15, 100), (BITS, 90), (BITS + 1, 0)])
 def test_near_hashes_are_found_whichever_bits_differ(turned: int, least: int) -> None:
     chance = np.random.default_rng(0)
@@ -80,11 +89,14 @@ def test_near_hashes_are_found_whichever_bits_differ(turned: int, least: int) ->
         Decoded(None, place.to_bytes(16, "big"), np.packbits(bits).tobytes(), thumbnail)
         for place, bits in enumerate(hashes)
     ]
-    found = alike(pictures).tolist()
+    found = near(pictures)
     assert all(other == one + 200 for one, other in found)
     assert len(found) >= least if least else not found
-    assert alike(pictures[:200]).tolist() == []
-    assert alike([]).tolist() == [] and alike(pictures[:1]).tolist() == []
+    assert near(pictures[:200]) == []
+    assert near([]) == [] and near(pictures[:1]) == []
+    groups = np.array([place % 200 if place < 250 else -1 for place in range(300)])
+    apart = near(pictures, groups)  # fifty of the pairs are of one group each
+    assert apart == [pair for pair in found if pair[0] >= 50]
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import overload
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from icr.data.compact import Ints, repeated
 from icr.data.pictures import Decoded
 from icr.data.video.hashing import distances
 
@@ -21,12 +21,15 @@ _BANDS = 16
 _DEPTH = 64
 """How many of those that agree in a band each is held against: it bounds the work on videos of one standing scene."""
 
+_AT_ONCE = 10_000
+"""Pairs of hashes that are held against each other in one go: a few megabytes."""
+
 _LIKE, _CELL = 0.97, 0.7
 """Least share of a thumbnail's variance that the other explains, and the largest misfit of a cell, in deviations: a
 vehicle that came or went in an unmoved view is a larger one."""
 
 
-class Prints(Sequence[Decoded]):
+class Prints:
     """What decoding many pictures has shown, without thumbnails and reasons of failure: 49 bytes a picture.
 
     Args:
@@ -35,92 +38,82 @@ class Prints(Sequence[Decoded]):
 
     def __init__(self, count: int) -> None:
         self._digests = np.zeros((count, 16), np.uint8)
-        self._hashes = np.zeros((count, 32), np.uint8)
-        self._has = np.zeros((count, 2), np.bool_)
+        self.hashes = np.zeros((count, 32), np.uint8)
+        self._has_hash = np.zeros(count, np.bool_)
 
     def keep(self, place: int, picture: Decoded) -> None:
         """Keep one picture."""
-        self._has[place] = bool(picture.digest), bool(picture.hash)
         if picture.digest:
             self._digests[place] = np.frombuffer(picture.digest, np.uint8)
         if picture.hash:
-            self._hashes[place] = np.frombuffer(picture.hash, np.uint8)
+            self.hashes[place] = np.frombuffer(picture.hash, np.uint8)
+            self._has_hash[place] = True
 
-    def __len__(self) -> int:
-        return len(self._has)
-
-    @overload
-    def __getitem__(self, place: int) -> Decoded: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Decoded]: ...
-    def __getitem__(self, place: int | slice) -> Decoded | list[Decoded]:
-        if isinstance(place, slice):
-            return [self[at] for at in range(len(self))[place]]
-        digest, hash_ = self._has[place]
-        return Decoded(
-            None, self._digests[place].tobytes() if digest else b"", self._hashes[place].tobytes() if hash_ else b""
-        )
-
-    def equal(self) -> Iterator[tuple[int, int]]:
+    def equal(self) -> dict[int, int]:
         """The places of files that are equal byte for byte, each with the place of the first of them, in order."""
-        places = np.flatnonzero(self._has[:, 0])
-        digests = self._digests[places].view("S16")[:, 0] if len(places) else np.zeros(0, "S16")
-        _, first, of, count = np.unique(digests, return_index=True, return_inverse=True, return_counts=True)
-        for at in np.flatnonzero(count[of] > 1).tolist():
-            yield int(places[at]), int(places[first[of[at]]])
+        first: dict[bytes, int] = {}
+        places = repeated(self._digests[:, :8].copy().view(np.int64)[:, 0])
+        places = places[self._digests[places].any(1)]  # all zero: the file could not be read
+        found = [(place, first.setdefault(self._digests[place].tobytes(), place)) for place in places.tolist()]
+        several = {one for place, one in found if place != one}
+        return {place: one for place, one in found if one in several}
+
+    def tellable(self) -> Ints:
+        """The places of pictures in which there is enough to see, without those equal to an earlier one."""
+        there = self._has_hash.copy()
+        there[[place for place, one in self.equal().items() if place != one]] = False
+        return np.flatnonzero(there)
 
 
 def alike(
-    pictures: Sequence[Decoded], thumbnails: Callable[[Sequence[int]], Sequence[bytes]] | None = None
+    prints: Prints, thumbnails: Callable[[Sequence[int]], Iterable[bytes]], groups: Ints | None = None
 ) -> npt.NDArray[np.int64]:
     """Find the pairs of pictures that show the same: copies saved anew, scaled, brightened, shifted by a hair.
 
     Pictures with too little to see to tell them apart, and copies with the same bytes but the first, are passed over.
 
     Args:
-        pictures: what decoding them has shown.
-        thumbnails: gives those at some places, where they were left out of `pictures` to save memory: only few are
-            looked at.
+        prints: what decoding the pictures has shown.
+        thumbnails: gives those at some places: only few are looked at.
+        groups: int64, for each picture the group of those that are meant to be alike, so that no pair is looked for
+            among them, or -1; None: there are no groups.
 
     Returns:
         int64 (P, 2): places of two such pictures, the smaller first, in order.
     """
-    seen: set[bytes] = set()
-    places: list[int] = []
-    for place, each in enumerate(pictures):
-        if each.hash and each.digest not in seen:
-            seen.add(each.digest)
-            places.append(place)
-    if len(places) < 2:
-        return np.zeros((0, 2), np.int64)
-    hashes = np.frombuffer(b"".join(pictures[place].hash for place in places), np.uint8).reshape(-1, 32)
-    pairs = [pair for pair in _close(hashes) if len(pair)]
-    if not pairs:
-        return np.zeros((0, 2), np.int64)
-    found = np.array(places, np.int64)[np.unique(np.concatenate(pairs), axis=0)]
+    places = prints.tellable()
+    codes = np.zeros(0, np.int64)  # a number for each pair, so that one met in several bands is held once
+    for band in range(_BANDS):
+        pairs = list(_close(prints.hashes, places, groups, band))
+        codes = np.union1d(codes, np.concatenate([one * len(prints.hashes) + other for one, other in pairs] or [codes]))
+    found = np.stack(np.divmod(codes, max(len(prints.hashes), 1)), 1)
     looked_at = np.unique(found).tolist()
-    small = [pictures[each].thumbnail for each in looked_at] if thumbnails is None else thumbnails(looked_at)
-    seen_at = dict(zip(looked_at, small, strict=True))
+    seen_at = dict(zip(looked_at, thumbnails(looked_at), strict=True))
     same = [_same_view(seen_at[one], seen_at[other]) for one, other in found.tolist()]
     return np.asarray(found[np.array(same, np.bool_)])
 
 
-def _close(hashes: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.int64]]:
-    """Pairs of hashes (N, 32) that differ in few bits; some more than once."""
-    bits = np.unpackbits(hashes, axis=1)
-    powers = 1 << np.arange(16, dtype=np.uint32)
-    for band in range(_BANDS):
-        # Every 16th bit: low frequencies, which are often alike, and high ones in each band.
-        keys = bits[:, band::_BANDS].astype(np.uint32) @ powers
-        order = np.argsort(keys, kind="stable").astype(np.int64)
-        keys = keys[order]
-        for step in range(1, min(_DEPTH, len(keys) - 1) + 1):
-            first = np.flatnonzero(keys[:-step] == keys[step:])
-            if not len(first):
-                break
-            one, other = order[first], order[first + step]
+def _close(hashes: npt.NDArray[np.uint8], places: Ints, groups: Ints | None, band: int) -> Iterator[tuple[Ints, Ints]]:
+    """Pairs among some places of hashes (N, 32) that agree in a band of bits and differ in few of all."""
+    # Every 16th bit: low frequencies, which are often alike, and high ones in each band.
+    keys = np.zeros(len(places), np.uint16)
+    for bit in range(16):
+        column = hashes[places, band // 8 + 2 * bit]
+        keys |= (column >> (7 - band % 8) & 1).astype(np.uint16) << bit
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    for step in range(1, min(_DEPTH, len(keys) - 1) + 1):
+        first = np.flatnonzero(keys[:-step] == keys[step:])
+        if not len(first):
+            return
+        for start in range(0, len(first), _AT_ONCE):
+            some = first[start : start + _AT_ONCE]
+            one, other = places[order[some]], places[order[some + step]]
+            if groups is not None:
+                apart = (groups[one] != groups[other]) | (groups[one] < 0)
+                one, other = one[apart], other[apart]
             near = distances(hashes[one], hashes[other]) * 255 <= BITS + 0.5
-            yield np.stack([one[near], other[near]], 1)
+            yield one[near], other[near]
 
 
 def _same_view(one: bytes, other: bytes) -> bool:

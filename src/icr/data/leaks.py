@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from os.path import exists
+
+import numpy as np
 
 from icr.data.alike import Prints, alike
 from icr.data.cache import decoded
+from icr.data.compact import Ints, Paths, repeated, stand_again
 from icr.data.dataset import Finding, Sample
 from icr.data.findings import found
 from icr.data.formats.text import counted
@@ -46,7 +51,7 @@ class Looked:
     """What looking at every picture of a set has shown; pictures are named by their paths.
 
     Attributes:
-        splits: the splits that each picture stands in.
+        splits: the splits that a picture stands in, of each that something else is told of here or that has several.
         failures: why those that cannot be decoded cannot.
         copies: those that show the same as an earlier one, in another split if there is such a one.
         equal: for files that are equal byte for byte, the first of them, which stands for itself.
@@ -60,40 +65,52 @@ class Looked:
     alike: Sequence[tuple[str, str]]
 
 
-@dataclass
-class _Frames:
-    """What one split holds of one scene."""
-
-    image: str
-    pictures: int = 0
-    numbers: set[int] = field(default_factory=set)
+_NO_NUMBER = -(2**63)
 
 
 class Seen:
-    """Takes in the pictures of a set, one by one: the splits they stand in and the scenes they come from."""
+    """Takes in the pictures of a set, one by one: the splits they stand in and the scenes they come from.
+
+    It holds a few bytes a picture; pictures are known by their places in the order in which they were taken in.
+    """
 
     def __init__(self) -> None:
-        self.splits: dict[str, tuple[str, ...]] = {}
-        self.scenes: dict[str, tuple[str, ...]] = {}
-        self._members: dict[tuple[str, ...], dict[str, _Frames]] = {}
-        self._own: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self.images = Paths()
+        self._splits: list[str] = []
+        self._starts: list[int] = []
+        self._scenes: dict[tuple[str, ...], int] = {}
+        self._scene = array("q")
+        self._frame = array("q")
 
     def add(self, split: str, sample: Sample) -> None:
-        """Take in one picture."""
-        image = str(sample.image)
-        known = self.splits.get(image, ())
-        if split not in known:
-            held = (*known, split)
-            self.splits[image] = self._own.setdefault(held, held)  # a few, for a hundred thousand pictures
+        """Take in one picture; those of a split come one after the other."""
+        place = len(self.images)
+        if not self._splits or self._splits[-1] != split:
+            self._splits.append(split)
+            self._starts.append(place)
+        self.images.append(str(sample.image))
         group, number = scene(sample)
         if not group:
             return
-        group = self._own.setdefault(group, group)
-        self.scenes[image] = group
-        frames = self._members.setdefault(group, {}).setdefault(split, _Frames(image))
-        frames.pictures += 1
-        if number is not None:
-            frames.numbers.add(number)
+        rest = range(place - len(self._scene))
+        self._scene.extend(-1 for _ in rest)
+        self._frame.extend(_NO_NUMBER for _ in rest)
+        self._scene.append(self._scenes.setdefault(group, len(self._scenes)))
+        fits = number is not None and abs(number) < 2**62
+        self._frame.append(_NO_NUMBER if number is None else number if fits else hash(number))
+
+    def split(self, place: int) -> str:
+        """The split that a picture was taken in from."""
+        return self._splits[bisect_right(self._starts, place) - 1]
+
+    def groups(self) -> Ints | None:
+        """int64, a number for the scene and split of each picture, -1 where no scene is known; None: none is at all."""
+        if not self._scene:
+            return None
+        scenes = np.full(len(self.images), -1, np.int64)
+        scenes[: len(self._scene)] = self._scene
+        number = np.repeat(np.arange(len(self._splits)), np.diff([*self._starts, len(scenes)]))
+        return np.where(scenes < 0, -1, scenes * len(self._splits) + number)
 
     def in_two_splits(self) -> Iterator[Finding]:
         """Videos and tracks with pictures in several splits.
@@ -101,40 +118,65 @@ class Seen:
         Where two splits both hold the same frame of what bears one name, the numbering has begun anew in each, and
         these are two scenes.
         """
-        for group, splits in self._members.items():
-            held = [frames.numbers for frames in splits.values()]
-            anew = any(one & other for at, one in enumerate(held) for other in held[:at])
-            if len(splits) < 2 or anew:
+        groups = self.groups()
+        if groups is None or len(self._splits) < 2:
+            return
+        names = list(self._scenes)
+        order = np.argsort(groups, kind="stable")
+        order = order[np.searchsorted(groups[order], 0) :]
+        held, starts = np.unique(groups[order], return_index=True)
+        places = dict(zip(held.tolist(), np.split(order, starts[1:]), strict=True))
+        several = repeated(held // len(self._splits))
+        for number in np.unique(held[several] // len(self._splits)).tolist():
+            keys = {at: number * len(self._splits) + at for at in range(len(self._splits))}
+            own = {at: places[key] for at, key in keys.items() if key in places}
+            frames = [{self._frame[place] for place in each} - {_NO_NUMBER} for each in own.values()]
+            if any(one & other for at, one in enumerate(frames) for other in frames[:at]):
                 continue
-            each = ", ".join(f"{frames.pictures} in {split}" for split, frames in splits.items())
-            image = splits[list(splits)[1]].image
-            total = counted(sum(frames.pictures for frames in splits.values()), "picture")
-            yield found("splits.scene", image, f"{' '.join(group)} has {total}: {each}")
+            each = ", ".join(f"{len(places)} in {self._splits[at]}" for at, places in own.items())
+            image = self.images[int(list(own.values())[1][0])]
+            total = counted(sum(map(len, own.values())), "picture")
+            yield found("splits.scene", image, f"{' '.join(names[number])} has {total}: {each}")
 
 
 def look(seen: Seen, progress: Callable[[int, int], None] | None = None, *, fresh: bool = False) -> Looked:
     """Decode every picture that is there, or remember it, and find those that show the same."""
-    splits, scenes = seen.splits, seen.scenes
-    paths = [path for path in splits if exists(path)]  # noqa: PTH110 (called for every picture of large sets)
-    failures: dict[str, str] = {}
+    images = seen.images
+    again = stand_again(images)
+    there = array("q", (at for at, path in enumerate(images) if at not in again and exists(path)))  # noqa: PTH110 (called for every picture of large sets)
+    paths = images if len(there) == len(images) else Paths(images[at] for at in there)
+    failures: dict[int, str] = {}
     prints = Prints(len(paths))
     for at, each in enumerate(decoded(paths, progress, fresh=fresh)):
         prints.keep(at, each)
         if each.failure is not None:
-            failures[paths[at]] = each.failure
+            failures[there[at]] = each.failure
 
-    def thumbnails(places: Sequence[int]) -> list[bytes]:
-        return [each.thumbnail for each in decoded([paths[place] for place in places])]
+    def thumbnails(places: Sequence[int]) -> Iterator[bytes]:
+        return (each.thumbnail for each in decoded([paths[place] for place in places]))
 
-    equal = {paths[at]: paths[first] for at, first in prints.equal()}
-    close = [(paths[one], paths[other]) for one, other in alike(prints, thumbnails).tolist()]
-    # Frames of one track are meant to be alike.
+    equal = {there[at]: there[first] for at, first in prints.equal().items()}
+    groups = seen.groups()  # frames of one track are meant to be alike
     close = [
-        (one, other)
-        for one, other in close
-        if splits[one][0] != splits[other][0] or one not in scenes or scenes[one] != scenes.get(other)
+        (there[one], there[other])
+        for one, other in alike(prints, thumbnails, None if groups is None else groups[there]).tolist()
     ]
-    return Looked(splits, failures, _copies(equal, close, splits), equal, close)
+    splits = _splits(seen, again, {*failures, *equal, *(each for pair in close for each in pair)})
+    named = {place: images[place] for place in splits}
+    home = {named[place]: held for place, held in splits.items()}
+    same = {named[at]: named[first] for at, first in equal.items()}
+    like = [(named[one], named[other]) for one, other in close]
+    return Looked(home, {named[at]: why for at, why in failures.items()}, _copies(same, like, home), same, like)
+
+
+def _splits(seen: Seen, again: Mapping[int, int], told_of: Collection[int]) -> dict[int, tuple[str, ...]]:
+    """The splits of each picture that something is told of, or that stands in several, in order."""
+    held: dict[int, tuple[str, ...]] = {}
+    for place, first in again.items():
+        known = held.get(first, (seen.split(first),))
+        held[first] = known if seen.split(place) in known else (*known, seen.split(place))
+    places = sorted({*told_of, *(place for place, splits in held.items() if len(splits) > 1)})
+    return {place: held.get(place, (seen.split(place),)) for place in places}
 
 
 def _copies(
