@@ -14,7 +14,7 @@ import pytest
 from scene_pictures import save, view
 
 from icr.data import cache
-from icr.data.pictures import decode, decode_all
+from icr.data.pictures import Question, decode, decode_all
 
 
 def old_picture(file: Path, seed: int = 0) -> Path:
@@ -29,9 +29,9 @@ def decodings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the pictures that are decoded."""
     names: list[str] = []
 
-    def told(paths: Sequence[Path]) -> object:
+    def told(paths: Sequence[Path], questions: Sequence[Question | None] | None = None) -> object:
         names.extend(path.name for path in paths)
-        return decode_all(paths)
+        return decode_all(paths, questions)
 
     monkeypatch.setattr(cache, "decode_all", told)
     return names

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from icr.data import leaks
+from icr.data import leaks, shifted
 from icr.data.dataset import Dataset, Finding, Sample, UnreadableRelations
 from icr.data.findings import KINDS, found
 from icr.data.formats.text import counted
@@ -97,6 +97,7 @@ def examine(
         *_unknown_classes(dataset, fault),
         *_unused(dataset, boxes.tolist()),
         *leaks.report(looked),
+        *shifted.report(looked.shifted),
         *seen.in_two_splits(),
         *repeats.report(dataset, same),
         *report_swapped(swaps, dataset.names),

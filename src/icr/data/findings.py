@@ -149,6 +149,11 @@ KINDS: dict[str, Kind] = {
         "A picture has, number for number, the two or more boxes of another picture that shows something else",
         "Look at both; one of them has the labels of the other.",
     ),
+    "labels.shifted": Kind(
+        "warning",
+        "In many pictures in a row, the boxes of the label file before or after fit better than the picture's own",
+        "Look at some; if so, rename the label files of the run, so that each moves by one picture.",
+    ),
     "labels.corners_swapped": Kind(
         "warning", "A box's corners stand the wrong way round; they are put in order", "Write the smaller ones first."
     ),

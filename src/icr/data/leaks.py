@@ -17,6 +17,7 @@ from icr.data.compact import Ints, Paths, repeated, stand_again
 from icr.data.dataset import Finding, Sample
 from icr.data.findings import found
 from icr.data.formats.text import counted
+from icr.data.shifted import Placed, Run, Votes
 
 _GROUPS = ("video", "track", "clip", "sequence")
 """Attributes of a picture that name what it was taken from; where there are several, all of them together."""
@@ -56,6 +57,7 @@ class Looked:
         copies: those that show the same as an earlier one, in another split if there is such a one.
         equal: for files that are equal byte for byte, the first of them, which stands for itself.
         alike: every two that are not equal but show the same, frames of one stated scene in one split aside.
+        shifted: runs of pictures whose labels fit a neighbour, each with its first and its last picture.
     """
 
     splits: Mapping[str, tuple[str, ...]]
@@ -63,6 +65,7 @@ class Looked:
     copies: Sequence[Copy]
     equal: Mapping[str, str]
     alike: Sequence[tuple[str, str]]
+    shifted: Sequence[tuple[Run, str, str]]
 
 
 _NO_NUMBER = -(2**63)
@@ -76,6 +79,7 @@ class Seen:
 
     def __init__(self) -> None:
         self.images = Paths()
+        self.placed = Placed()
         self._splits: list[str] = []
         self._starts: list[int] = []
         self._scenes: dict[tuple[str, ...], int] = {}
@@ -89,6 +93,7 @@ class Seen:
             self._splits.append(split)
             self._starts.append(place)
         self.images.append(str(sample.image))
+        self.placed.add(split, sample)
         group, number = scene(sample)
         if not group:
             return
@@ -146,9 +151,10 @@ def look(seen: Seen, progress: Callable[[int, int], None] | None = None, *, fres
     there = array("q", (at for at, path in enumerate(images) if at not in again and exists(path)))  # noqa: PTH110 (called for every picture of large sets)
     paths = images if len(there) == len(images) else Paths(images[at] for at in there)
     failures: dict[int, str] = {}
-    prints = Prints(len(paths))
-    for at, each in enumerate(decoded(paths, progress, fresh=fresh)):
+    prints, votes = Prints(len(paths)), Votes()
+    for at, each in enumerate(decoded(paths, progress, fresh=fresh, ask=lambda at: seen.placed.question(there[at]))):
         prints.keep(at, each)
+        votes.add(seen.split(there[at]), there[at], each.answer)
         if each.failure is not None:
             failures[there[at]] = each.failure
 
@@ -166,7 +172,10 @@ def look(seen: Seen, progress: Callable[[int, int], None] | None = None, *, fres
     home = {named[place]: held for place, held in splits.items()}
     same = {named[at]: named[first] for at, first in equal.items()}
     like = [(named[one], named[other]) for one, other in close]
-    return Looked(home, {named[at]: why for at, why in failures.items()}, _copies(same, like, home), same, like)
+    shifted = [(run, images[run.first], images[run.last]) for run in votes.runs()]
+    return Looked(
+        home, {named[at]: why for at, why in failures.items()}, _copies(same, like, home), same, like, shifted
+    )
 
 
 def _splits(seen: Seen, again: Mapping[int, int], told_of: Collection[int]) -> dict[int, tuple[str, ...]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -99,15 +99,28 @@ class Decoded:
         digest: 16 bytes of the file's content, empty when it could not be read.
         hash: its perceptual hash, 32 bytes; empty where there is too little to see to tell pictures apart.
         thumbnail: its luma, 16 by 16 cells, row by row, 256 bytes; empty where `hash` is.
+        answer: to what was asked of it; empty where nothing was, or `hash` is.
     """
 
     failure: str | None
     digest: bytes
     hash: bytes = b""
     thumbnail: bytes = b""
+    answer: bytes = b""
 
 
-def decode(path: Path) -> Decoded:
+class Question(Protocol):
+    """What else is to be told of a picture while it is decoded."""
+
+    @property
+    def key(self) -> bytes:
+        """8 bytes that tell it from other questions."""
+
+    def answer(self, luma: Image.Image) -> bytes:
+        """Two bytes, from the picture in shades of grey, as shown, at the size at which it is decoded."""
+
+
+def decode(path: Path, question: Question | None = None) -> Decoded:
     """Decode a picture to its end, and tell what is wrong with it, if anything, and what it looks like."""
     from PIL import Image
 
@@ -120,13 +133,13 @@ def decode(path: Path) -> Decoded:
                 # An eighth of the size spares most of the arithmetic; every byte is still read.
                 image.draft(image.mode, (max(image.width // 8, _SEEN), max(image.height // 8, _SEEN)))
             image.load()
-            return Decoded(None, digest, *_look(image))
+            return Decoded(None, digest, *_look(image, question))
     except Exception as error:
         return Decoded(_reason(error), digest)
 
 
-def _look(image: Image.Image) -> tuple[bytes, bytes]:
-    """The perceptual hash and the thumbnail of a decoded picture, as shown; empty where it is all but blank."""
+def _look(image: Image.Image, question: Question | None) -> tuple[bytes, ...]:
+    """The perceptual hash, the thumbnail and the answer of a decoded picture; empty where it is all but blank."""
     import numpy as np
     from PIL import Image, ImageOps
 
@@ -135,18 +148,24 @@ def _look(image: Image.Image) -> tuple[bytes, bytes]:
     try:
         luma = ImageOps.exif_transpose(image.convert("RGB") if image.mode == "P" else image).convert("L")
     except Exception:  # rare modes that have no luma, broken EXIF
-        return b"", b""
+        return ()
     cells = luma.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     if np.asarray(cells, np.float32).std() < _BLANK:
-        return b"", b""
-    return perceptual_hash(np.asarray(luma, np.float32)).tobytes(), cells.tobytes()
+        return ()
+    answer = question.answer(luma) if question is not None else b""
+    return perceptual_hash(np.asarray(luma, np.float32)).tobytes(), cells.tobytes(), answer
 
 
-def decode_all(paths: Sequence[Path]) -> Iterator[Decoded]:
-    """Decode many pictures, in order; Pillow frees the interpreter meanwhile, so threads do."""
+def decode_all(paths: Sequence[Path], questions: Sequence[Question | None] | None = None) -> Iterator[Decoded]:
+    """Decode many pictures, in order; Pillow frees the interpreter meanwhile, so threads do.
+
+    Args:
+        paths: the picture files.
+        questions: what is asked of each; None: nothing of any.
+    """
     with warnings.catch_warnings(), ThreadPoolExecutor(max(os.cpu_count() or 1, 2)) as pool:
         warnings.simplefilter("ignore")
-        yield from pool.map(decode, paths)
+        yield from pool.map(decode, paths, questions or [None] * len(paths))
 
 
 def _reason(error: Exception) -> str:
