@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from icr.cli.sources import Data
+from icr.cli.options import Data, Device, Format, ImagesWay, Json
 
 
 def add_parents(
@@ -32,17 +32,13 @@ def add_parents(
     holding: Annotated[bool, typer.Option("--holding", help="Add only boxes that hold a child.")] = False,
     one_to_one: Annotated[bool, typer.Option("--one-to-one", help="A parent holds one child at most.")] = False,
     imgsz: Annotated[int | None, typer.Option(min=32, help="Input size in pixels. Default: as trained.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, or the index of a GPU. Default: a GPU if any.")] = None,
+    device: Device = None,
     to: Annotated[
         str | None, typer.Option(help="yolo or coco. Default: coco, which keeps the marks of machine-made boxes.")
     ] = None,
-    images: Annotated[
-        str, typer.Option(help="copy, link, or reference: leave them where they are (COCO only).")
-    ] = "copy",
-    format: Annotated[
-        str | None, typer.Option("--format", help="The data's format; found by looking if not given.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    images: ImagesWay = "copy",
+    format: Format = None,
+    json: Json = False,
 ) -> None:
     """Write a copy of a data set with parents from a detector, marked as machine-made, and the pairs.
 

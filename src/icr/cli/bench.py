@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from icr.cli.options import Device, MovedData, Resamples, at_least
 from icr.errors import InputError
 
 app = typer.Typer(name="bench", help="What many runs show together.", no_args_is_help=True)
@@ -15,9 +16,9 @@ app = typer.Typer(name="bench", help="What many runs show together.", no_args_is
 @app.command("compare")
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN_A RUN_B", help="Folders made by icr train.")],
-    data: Annotated[Path | None, typer.Option(help="The data set, if it is no longer where the runs say.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, or a GPU's index; the first GPU if there is one.")] = None,
-    resamples: Annotated[int, typer.Option(help="Draws of the test pictures behind the intervals.")] = 1000,
+    data: MovedData = None,
+    device: Device = None,
+    resamples: Resamples = 1000,
     json: Annotated[bool, typer.Option("--json", help="Print the comparison as one JSON object.")] = False,
 ) -> None:
     """Compare runs that are there already: the second against the first, or, of more, one arm against another.
@@ -28,8 +29,7 @@ def compare(
 
     Example: icr bench compare runs/plates-yolo11n-*
     """
-    if resamples < 2:
-        raise InputError(f"--resamples {resamples}: expected a whole number of at least 2")
+    at_least(2, resamples=resamples)
     from icr import detectors
     from icr.cli.output import answer, answer_json, chatter_on_stderr, say
     from icr.comparing.arms import compare_runs

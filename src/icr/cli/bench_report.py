@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from icr.cli.options import Device, MovedData, Resamples, at_least, score_in_range
 from icr.errors import InputError
 
 figure = typer.Typer(name="figure", help="Figures from runs at hand.", no_args_is_help=True)
@@ -17,7 +18,7 @@ def report(
         Path | None, typer.Argument(help="A folder made by icr bench run; the latest of runs/bench-… if none is named.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="A new folder. Default: STORE/report, then report-2, …")] = None,
-    resamples: Annotated[int, typer.Option(help="Draws of the test pictures behind the intervals.")] = 1000,
+    resamples: Resamples = 1000,
     json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
     """Judge what is finished in a store: page, tables and figures, each claim of the paper with its verdict.
@@ -26,8 +27,7 @@ def report(
 
     Example: icr bench report runs/bench-quick
     """
-    if resamples < 2:
-        raise InputError(f"--resamples {resamples}: expected a whole number of at least 2")
+    at_least(2, resamples=resamples)
     from icr.bench.report import PAGE, latest_store, write_report
     from icr.cli.output import answer, answer_json, chatter_on_stderr, progress, say
 
@@ -52,9 +52,9 @@ def report(
 def areas(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN …", help="Run folders on the same data, one or more.")],
     out: Annotated[Path, typer.Option(help="A new folder.")] = Path("figure-areas"),
-    data: Annotated[Path | None, typer.Option(help="The data set, if it is no longer where the runs say.")] = None,
+    data: MovedData = None,
     score: Annotated[float, typer.Option(help="Predictions below it are left out, 0..1.")] = 0.25,
-    device: Annotated[str | None, typer.Option(help="cpu, or a GPU's index; the first GPU if there is one.")] = None,
+    device: Device = None,
     json: Annotated[bool, typer.Option("--json", help="Print the numbers as one JSON object.")] = False,
 ) -> None:
     """Draw how many children of each area are labelled and found (the paper's Fig. 6).
@@ -65,8 +65,7 @@ def areas(
     from icr.bench.run_figures import draw_areas
     from icr.cli.output import answer, answer_json, chatter_on_stderr, say
 
-    if not 0 <= score <= 1:
-        raise InputError(f"--score {score:g}: expected 0..1, such as 0.25")
+    score_in_range(score)
     with chatter_on_stderr():
         drawn = draw_areas(runs, out, data=data, score=score, device=device or detectors.first_device(), say=say)
     if json:
@@ -86,9 +85,9 @@ def epochs(
     out: Annotated[Path, typer.Option(help="A new folder.")] = Path("figure-epochs"),
     pictures: Annotated[int, typer.Option(help="How many pictures, evenly spread over the split.")] = 3,
     columns: Annotated[int, typer.Option(help="At most so many epochs in a strip; the video has all.")] = 5,
-    data: Annotated[Path | None, typer.Option(help="The data set, if it is no longer where the runs say.")] = None,
+    data: MovedData = None,
     score: Annotated[float, typer.Option(help="Predictions below it are left out, 0..1.")] = 0.25,
-    device: Annotated[str | None, typer.Option(help="cpu, or a GPU's index; the first GPU if there is one.")] = None,
+    device: Device = None,
     json: Annotated[bool, typer.Option("--json", help="Print the files as one JSON object.")] = False,
 ) -> None:
     """Draw what is predicted on the same pictures epoch by epoch, as strips and as a short video (Figs. 8 and 9).
@@ -101,8 +100,7 @@ def epochs(
     from icr.bench.epoch_strips import draw_epochs
     from icr.cli.output import answer, answer_json, chatter_on_stderr, progress, say
 
-    if not 0 <= score <= 1:
-        raise InputError(f"--score {score:g}: expected 0..1, such as 0.25")
+    score_in_range(score)
     if pictures < 1 or columns < 1:
         raise InputError("--pictures and --columns: expected whole numbers of at least 1")
     with chatter_on_stderr(), progress("predicting by epoch") as step:

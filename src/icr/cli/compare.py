@@ -7,33 +7,28 @@ from typing import Annotated
 
 import typer
 
-from icr.cli.sources import Data
-from icr.errors import InputError
+from icr.cli.options import Data, Devices, Form, Model, Overrides, Relations, Resamples, Weight, Workers, at_least
 
 
 def compare(
     data: Data,
-    model: Annotated[str, typer.Option(help="A detector's name (yolo11n), or a .pt or .yaml file.")],
+    model: Model,
     seeds: Annotated[int, typer.Option(help="Seeds; each is one run without ICR and one with it.")] = 5,
     first_seed: Annotated[int, typer.Option(help="The first of them; the others follow.")] = 0,
-    relation: Annotated[
-        list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")
-    ] = None,
+    relation: Relations = None,
     base: Annotated[
         str | None, typer.Option(help="The IoU-family loss of both arms. Default: the detector's own.")
     ] = None,
-    weight: Annotated[float | None, typer.Option(help="λ of the ICR loss; 2.5 unless the data says otherwise.")] = None,
-    form: Annotated[str, typer.Option(help="product, sum, step or power.")] = "product",
+    weight: Weight = None,
+    form: Form = "product",
     out: Annotated[Path | None, typer.Option(help="Folder of all runs. Default: runs/DATA-MODEL-compare.")] = None,
     imgsz: Annotated[int, typer.Option(help="Side of the square input, pixels.")] = 640,
     epochs: Annotated[int, typer.Option(help="Passes over the training pictures.")] = 100,
     batch: Annotated[int, typer.Option(help="Pictures a step.")] = 16,
-    device: Annotated[str | None, typer.Option(help="cpu, 0 or 0,1; the first GPU if there is one.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes that load pictures.")] = 2,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value, passed to the engine; may be repeated.")
-    ] = None,
-    resamples: Annotated[int, typer.Option(help="Draws of the test pictures behind the intervals.")] = 1000,
+    device: Devices = None,
+    workers: Workers = 2,
+    set_: Overrides = None,
+    resamples: Resamples = 1000,
     json: Annotated[bool, typer.Option("--json", help="Print the comparison as one JSON object.")] = False,
 ) -> None:
     """Train on several seeds without ICR and with it, and say whether it helped, how sure that is, and what is lacking.
@@ -42,9 +37,9 @@ def compare(
 
     Example: icr compare plates/data.yaml --relation plate:vehicle --model yolo11n --epochs 100 --seeds 5
     """
-    for name, value, least in (("seeds", seeds, 1), ("first-seed", first_seed, 0), ("resamples", resamples, 2)):
-        if value < least:
-            raise InputError(f"--{name} {value}: expected a whole number of at least {least}")
+    at_least(1, seeds=seeds)
+    at_least(0, first_seed=first_seed)
+    at_least(2, resamples=resamples)
     from icr import detectors
     from icr.cli.output import answer, answer_json, chatter_on_stderr, say
     from icr.cli.train import read_overrides

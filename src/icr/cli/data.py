@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from icr.cli.options import Data, Device, Format, ImagesWay, Json, NewFolder, Relations
 from icr.cli.output import answer, answer_json, progress, say
 from icr.cli.proposals import add_proposals
-from icr.cli.sources import Data
 from icr.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from icr.relations import Relation
 
 app = typer.Typer(name="data", help="Check, convert, look at and generate data sets.", no_args_is_help=True)
-
-Relations = Annotated[list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")]
-Format = Annotated[str | None, typer.Option("--format", help="Such as yolo or crpd; found by looking if not given.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command("check")
@@ -123,17 +119,15 @@ def _fix(
 def convert(
     data: Data,
     to: Annotated[str, typer.Option(help="yolo or coco; cvat or labelstudio, to label the pictures there.")],
-    out: Annotated[Path, typer.Option(help="The folder to write; new, or empty.")],
+    out: NewFolder,
     relation: Relations = None,
-    images: Annotated[
-        str, typer.Option(help="copy, link, or reference: leave them where they are (COCO only).")
-    ] = "copy",
+    images: ImagesWay = "copy",
     weights: Annotated[
         Path | None, typer.Option(help="A detector that proposes boxes, for cvat and labelstudio, in pictures without.")
     ] = None,
     conf: Annotated[float, typer.Option(min=0.0, max=1.0, help="The least score of a proposal.")] = 0.25,
     imgsz: Annotated[int | None, typer.Option(min=32, help="The detector's input size. Default: as trained.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or 0; the first GPU if there is one.")] = None,
+    device: Device = None,
     format: Format = None,
     json: Json = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from icr.cli.sources import path
+from icr.cli.options import Base, Device, Form, Relations, path
 
 if TYPE_CHECKING:
     from icr.doctor import Diagnosis
@@ -20,16 +20,14 @@ def doctor(
             parser=path, metavar="DATA", help="A data set, or a run folder; generated scenes if none is given."
         ),
     ] = None,
-    relation: Annotated[list[str] | None, typer.Option(help="child:parent or child:parent,parent; repeatable.")] = None,
+    relation: Relations = None,
     model: Annotated[str, typer.Option(help="A detector's name, or a .pt or .yaml file.")] = "yolo11n",
-    base: Annotated[
-        str | None, typer.Option(help="The IoU-family loss that ICR multiplies. Default: the detector's own.")
-    ] = None,
+    base: Base = None,
     weight: Annotated[float | None, typer.Option(help="λ of the ICR loss.")] = None,
-    form: Annotated[str, typer.Option(help="product, sum, step or power.")] = "product",
+    form: Form = "product",
     imgsz: Annotated[int, typer.Option(help="Side of the square input, pixels.")] = 320,
     batch: Annotated[int, typer.Option(help="Pictures in the step.")] = 4,
-    device: Annotated[str | None, typer.Option(help="cpu, or a GPU's index; the first GPU if there is one.")] = None,
+    device: Device = None,
     json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
     """Show versions and devices, and take a real training step with the ICR loss and without.

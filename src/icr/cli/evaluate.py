@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from icr.cli.sources import Data
+from icr.cli.options import Data, Device, Relations, Trust, at_least, score_in_range
 from icr.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -23,18 +23,16 @@ def evaluate(
     ],
     data: Data,
     split: Annotated[str | None, typer.Option(help="Which part of DATA; test if there is one, else val.")] = None,
-    relation: Annotated[
-        list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")
-    ] = None,
+    relation: Relations = None,
     score: Annotated[float, typer.Option(help="Pair metrics leave out predictions below this score.")] = 0.25,
     imgsz: Annotated[int | None, typer.Option(help="Side of the input, pixels; as in training if not given.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, or a GPU's index; the first GPU if there is one.")] = None,
+    device: Device = None,
     batch: Annotated[int, typer.Option(help="Pictures predicted together.")] = 16,
     resamples: Annotated[int, typer.Option(help="Draws of the pictures behind the intervals; 0: none.")] = 1000,
     save_results: Annotated[
         Path | None, typer.Option(help="Also write the predictions as a COCO results JSON, a new file.")
     ] = None,
-    trust: Annotated[bool, typer.Option("--trust", help="Let a .pt be unpickled; it may run any code.")] = False,
+    trust: Trust = False,
     json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
     """Measure a detector: COCO AP and AR by class and size, pair metrics, and intervals.
@@ -88,11 +86,9 @@ def evaluate(
 
 def _check(*, score: float, imgsz: int | None, batch: int, resamples: int, save_results: Path | None) -> None:
     """Refuse what would only fail after minutes of prediction."""
-    if not 0 <= score <= 1:
-        raise InputError(f"--score {score:g}: expected 0..1, such as 0.25")
-    for name, value, least in (("imgsz", imgsz, 1), ("batch", batch, 1), ("resamples", resamples, 0)):
-        if value is not None and value < least:
-            raise InputError(f"--{name} {value}: expected a whole number of at least {least}")
+    score_in_range(score)
+    at_least(1, imgsz=imgsz, batch=batch)
+    at_least(0, resamples=resamples)
     if save_results and save_results.exists():
         raise InputError(f"--save-results {save_results}: exists, and nothing is written over; give another name")
     if save_results and not save_results.absolute().parent.is_dir():

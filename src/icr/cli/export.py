@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
+from icr.cli.options import Trust
+
 
 def export(
     weights: Annotated[Path, typer.Argument(help="Trained weights, such as runs/NAME/weights/best.pt.")],
     format: Annotated[str, typer.Option(help="onnx.")] = "onnx",
     out: Annotated[Path | None, typer.Option(help="A new file. Default: beside the weights, under their name.")] = None,
     imgsz: Annotated[int | None, typer.Option(help="Side of the input, pixels. Default: as trained.")] = None,
-    trust: Annotated[bool, typer.Option("--trust", help="Let a .pt be unpickled; it may run any code.")] = False,
+    trust: Trust = False,
     json: Annotated[bool, typer.Option("--json", help="Print what was written as one JSON object.")] = False,
 ) -> None:
     """Export a trained detector; the file needs onnxruntime alone, in icr predict and icr eval too.

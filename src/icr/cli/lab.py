@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from icr.cli.options import Json, at_least
 from icr.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ Weight = Annotated[float, typer.Option(help="λ of the ICR loss.")]
 Child = Annotated[str | None, typer.Option("--child", help="The target, x1,y1,x2,y2 in pixels.")]
 Parent = Annotated[str | None, typer.Option("--parent", help="The box of its parent, likewise.")]
 Out = Annotated[Path | None, typer.Option(help="Draw into this folder; new, or empty.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command("trajectory")
@@ -65,9 +65,7 @@ def trajectory(
     from icr.lab.starts import grid_starts
     from icr.lab.trajectory import PARAMETERS, random_starts, simulate
 
-    for name, value in (("number", number), ("steps", steps)):
-        if value < 1:
-            raise InputError(f"--{name} {value}: expected a whole number of at least 1")
+    at_least(1, number=number, steps=steps)
     for name, given, known in (("starts", starts, ("random", "grid")), ("parameters", parameters, tuple(PARAMETERS))):
         if given not in known:
             raise InputError(f"--{name} {given}: expected {' or '.join(known)}")

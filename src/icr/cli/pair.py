@@ -8,15 +8,13 @@ from typing import Annotated
 
 import typer
 
-from icr.cli.sources import Data
+from icr.cli.options import Data, Format, ImagesWay, Json, Relations
 
 
 def pair(
     data: Data,
     out: Annotated[Path, typer.Option(help="The folder of the copy with pairs; new, or empty.")],
-    relation: Annotated[
-        list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")
-    ] = None,
+    relation: Relations = None,
     one_to_one: Annotated[
         bool, typer.Option("--one-to-one", help="A parent holds one child at most; children are assigned together.")
     ] = False,
@@ -32,13 +30,9 @@ def pair(
     ] = None,
     sheet: Annotated[Path | None, typer.Option(help="Draw the ambiguous children, too: .jpg or .png.")] = None,
     to: Annotated[str | None, typer.Option(help="yolo or coco. Default: as the data.")] = None,
-    images: Annotated[
-        str, typer.Option(help="copy, link, or reference: leave them where they are (COCO only).")
-    ] = "copy",
-    format: Annotated[
-        str | None, typer.Option("--format", help="The data's format; found by looking if not given.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    images: ImagesWay = "copy",
+    format: Format = None,
+    json: Json = False,
 ) -> None:
     """Write a copy of a data set with its pairs, and list the children whose parent is not plain, for you to decide.
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from icr.cli.options import Device, Trust
+
 
 def predict(
     weights: Annotated[Path, typer.Argument(help="Trained weights, such as runs/NAME/weights/best.pt.")],
@@ -20,9 +22,9 @@ def predict(
     conf: Annotated[float, typer.Option(min=0.0, max=1.0, help="The least score of a box.")] = 0.25,
     iou: Annotated[float, typer.Option(min=0.0, max=1.0, help="Non-maximum suppression's threshold.")] = 0.7,
     imgsz: Annotated[int | None, typer.Option(min=32, help="Input size in pixels. Default: as trained.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or 0; the first GPU if there is one.")] = None,
+    device: Device = None,
     crops: Annotated[bool, typer.Option("--crops", help="Cut out each parent together with its child, too.")] = False,
-    trust: Annotated[bool, typer.Option("--trust", help="Let a .pt be unpickled; it may run any code.")] = False,
+    trust: Trust = False,
     json: Annotated[bool, typer.Option("--json", help="Print predictions.json on stdout, too.")] = False,
 ) -> None:
     """Find objects and draw them, each child joined to its parent; write their boxes to predictions.json.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from icr.cli.sources import Data
+from icr.cli.options import Data, Format
 
 if TYPE_CHECKING:
     from icr.data.dataset import Dataset
@@ -23,7 +23,7 @@ def relations(
         Path | None, typer.Option(help="Draw where children lie in their parents: a new .png or .jpg.")
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Print every ordered pair of classes.")] = False,
-    format: Annotated[str | None, typer.Option("--format", help="The format, where looking does not tell.")] = None,
+    format: Format = None,
     json: Annotated[bool, typer.Option("--json", help="Print every ordered pair of classes as JSON.")] = False,
 ) -> None:
     """Find which classes lie in which, from the boxes alone, and say which relations are worth declaring.

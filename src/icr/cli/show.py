@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from icr.cli.sources import Data
+from icr.cli.options import Data, Format, Relations
 
 if TYPE_CHECKING:
     from icr.data.dataset import Dataset
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 def show(
     data: Data,
-    relation: Annotated[
-        list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")
-    ] = None,
+    relation: Relations = None,
     split: Annotated[str | None, typer.Option(help="train, val or test; all of them by default.")] = None,
     count: Annotated[
         int | None, typer.Option(min=1, help="How many pictures. Default: 12 on a sheet, 100 on a page.")
@@ -33,7 +31,7 @@ def show(
         typer.Option(help="Instead of a sheet, check the set and write a page to step through and filter; a new file."),
     ] = None,
     max_mb: Annotated[float, typer.Option(min=0.1, help="Megabytes that the pictures of a page may take.")] = 40,
-    format: Annotated[str | None, typer.Option("--format", help="The format, where looking does not tell.")] = None,
+    format: Format = None,
     json: Annotated[bool, typer.Option("--json", help="Print what is shown as one JSON object.")] = False,
 ) -> None:
     """Lay pictures out on one sheet, each child joined to its parent, orphans and guesses marked, children close up.

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from icr.cli.sources import Data
+from icr.cli.options import Data, Format, ImagesWay, Json, NewFolder
 
 
 def split(
     data: Data,
-    out: Annotated[Path, typer.Option(help="The folder to write; new, or empty.")],
+    out: NewFolder,
     group: Annotated[
         str | None,
         typer.Option(help="What belongs together: video, track, scene or another attribute; folder; or picture."),
@@ -38,13 +37,9 @@ def split(
         list[str] | None, typer.Option(help="child:parent; says which boxes are children. May be repeated.")
     ] = None,
     to: Annotated[str | None, typer.Option(help="yolo or coco. Default: as the data.")] = None,
-    images: Annotated[
-        str, typer.Option(help="copy, link, or reference: leave them where they are (COCO only).")
-    ] = "copy",
-    format: Annotated[
-        str | None, typer.Option("--format", help="The data's format; found by looking if not given.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    images: ImagesWay = "copy",
+    format: Format = None,
+    json: Json = False,
 ) -> None:
     """Split a data set by video, track or scene, so that nothing tested was trained on, by day and night and by size.
 

@@ -7,24 +7,22 @@ from typing import Annotated
 
 import typer
 
-from icr.cli.sources import path
+from icr.cli.options import Format, Json, Relations, path
 
 
 def stats(
     data: Annotated[
         list[Path], typer.Argument(parser=path, help="One or several of: a data.yaml, a COCO JSON, a folder.")
     ],
-    relation: Annotated[
-        list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")
-    ] = None,
+    relation: Relations = None,
     split: Annotated[list[str] | None, typer.Option(help="train, val or test; may be repeated. Default: all.")] = None,
     paper: Annotated[bool, typer.Option("--paper", help="Print the rows of the paper's Table 1 beside.")] = False,
     light: Annotated[
         bool, typer.Option("--light", help="Tell day from night by brightness where the data does not say.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Draw histograms and maps into this folder; new, or empty.")] = None,
-    format: Annotated[str | None, typer.Option("--format", help="The format, where looking does not tell.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    format: Format = None,
+    json: Json = False,
 ) -> None:
     """Count and measure the boxes and pairs of a data set, as the paper's Table 1 does; several stand side by side.
 

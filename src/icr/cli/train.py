@@ -8,22 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from icr.cli.sources import Data
+from icr.cli.options import Base, Data, Devices, Form, Model, Overrides, Relations, Weight, Workers
 from icr.errors import InputError
 from icr.presets import NAMES as PRESETS
 
 
 def train(
     data: Data,
-    model: Annotated[str, typer.Option(help="A detector's name (yolo11n), or a .pt or .yaml file.")],
-    relation: Annotated[
-        list[str] | None, typer.Option(help="child:parent, or child:parent,parent; may be repeated.")
-    ] = None,
-    base: Annotated[
-        str | None, typer.Option(help="The IoU-family loss that ICR multiplies. Default: the detector's own.")
-    ] = None,
-    weight: Annotated[float | None, typer.Option(help="λ of the ICR loss; 2.5 unless the data says otherwise.")] = None,
-    form: Annotated[str, typer.Option(help="product, sum, step or power.")] = "product",
+    model: Model,
+    relation: Relations = None,
+    base: Base = None,
+    weight: Weight = None,
+    form: Form = "product",
     icr: Annotated[
         bool, typer.Option("--icr/--no-icr", help="Without it the engine's own loss is used, untouched.")
     ] = True,
@@ -39,12 +35,10 @@ def train(
         int | None, typer.Option(help="Passes over the training pictures. Default: the preset's, else 100.")
     ] = None,
     batch: Annotated[int | None, typer.Option(help="Pictures a step. Default: the preset's, else 16.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, 0 or 0,1; the first GPU if there is one.")] = None,
+    device: Devices = None,
     seed: Annotated[int, typer.Option(help="Of the weights and of the order and augmentation of the data.")] = 0,
-    workers: Annotated[int, typer.Option(help="Processes that load pictures.")] = 2,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value, passed to the engine; may be repeated.")
-    ] = None,
+    workers: Workers = 2,
+    set_: Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a killed run.")] = False,
     trust: Annotated[
         bool, typer.Option("--trust", help="Let a .pt to start from be unpickled; it may run any code.")
