@@ -24,7 +24,8 @@ def test_the_families_of_ultralytics_are_known_by_its_own_names(name: str) -> No
         ("yolo11n-pose.pt", "-pose model"),
         ("yolov8n-obb.yaml", "-obb model"),
         ("yolo11q", "did you mean 'yolo11"),
-        ("resnet", "known are yolov8n"),
+        ("resnet", "icr models lists all"),
+        ("best.onnx", "cannot be trained"),
         ("nowhere/best.pt", "no such file"),
     ],
 )
@@ -32,6 +33,18 @@ def test_what_cannot_be_trained_is_refused_in_one_line(model: str, said: str) ->
     with pytest.raises(InputError, match=said) as refusal:
         find(model)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_folder_of_transformers_is_named_as_a_setting(tmp_path: Path) -> None:
+    (tmp_path / "config.json").touch()
+    with pytest.raises(InputError, match=f"--set pretrained={tmp_path}"):
+        find(str(tmp_path))
+
+
+def test_a_detector_is_loaded_on_one_device(tmp_path: Path) -> None:
+    (tmp_path / "best.pt").touch()
+    with pytest.raises(InputError, match="name one, such as 0"):
+        load(tmp_path / "best.pt", "0,1")
 
 
 def test_a_file_is_taken_as_it_is(tmp_path: Path) -> None:

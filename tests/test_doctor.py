@@ -35,6 +35,25 @@ def test_without_the_engine_it_says_so_and_ends_with_1(monkeypatch: pytest.Monke
     assert commands.run(["doctor"]) == commands.FAILED
     out = capsys.readouterr().out
     assert "FAULT" in out and "pip install" in out and "torch" in out
+    assert commands.run(["doctor", "--model", "dfine-n"]) == commands.FAILED
+    assert "icr-loss[cli,transformers]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--imgsz", "100"], "multiple of 32"),
+        (["--batch", "0"], "--batch 0"),
+        (["--form", "prodct"], "did you mean 'product'"),
+        (["--device", "0,1"], "name one"),
+        (["--model", "dfine-n", "--imgsz", "32"], "queries"),
+    ],
+)
+def test_what_no_step_can_be_taken_with_is_refused_in_one_line(options: list[str], told: str, capsys: Capture) -> None:
+    if "--model" in options:
+        pytest.importorskip("transformers")
+    assert commands.run(["doctor", "--device", "cpu", *options]) == commands.BAD_INPUT
+    assert told in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_real_photographs(oid_car_plate: Path, capsys: Capture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from importlib import resources
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +58,17 @@ def test_every_detector_of_the_paper_has_a_preset_and_every_preset_a_detector(na
     assert fitting or not DETECTORS[name].paper
     for each in fitting:
         assert presets.applied(each, DETECTORS[name], {})["preset"] == each
+
+
+def test_weights_of_ours_have_the_presets_of_their_detector(tmp_path: Path) -> None:
+    from icr import checkpoints
+
+    file = tmp_path / "best.safetensors"
+    checkpoints.write(file, checkpoints.Checkpoint("ultralytics", "uav-detr-r18", ["plate"], 640, {}, {}))
+    made = presets.applied("paper-appendix", find(str(file)), {})
+    assert "optimizer" in made["overrides"] and "box" not in made["overrides"]
+    with pytest.raises(InputError, match="for it there is paper-appendix, uav-detr"):
+        presets.applied("paper", find(str(file)), {})
 
 
 def test_what_is_given_wins() -> None:

@@ -83,6 +83,7 @@ DETECTORS |= {
 
 
 _WEIGHTS = (".pt", ".safetensors", ".onnx")
+_STRIDE = 32
 
 
 def find(model: str) -> Detector:
@@ -114,8 +115,15 @@ def find(model: str) -> Detector:
         return DETECTORS[name]
     if path.suffix in {".pt", ".yaml", ".yml"}:
         raise InputError(f"--model {model}: there is no such file; name an existing one, or a detector such as yolo11n")
+    if path.suffix == ".onnx":
+        raise InputError(f"--model {model}: an exported file cannot be trained; name the weights that it was made from")
+    if (path / "config.json").is_file():
+        raise InputError(
+            f"--model {model}: a folder does not say which detector it holds; name that one, such as rtdetrv2-r18, "
+            f"with --set pretrained={model}"
+        )
     raise InputError(
-        f"--model {model}: no detector has that name; known are {', '.join(DETECTORS)}{nearest(name, DETECTORS)}"
+        f"--model {model}: no detector has that name{nearest(name, DETECTORS)}; icr models lists all {len(DETECTORS)}"
     )
 
 
@@ -185,6 +193,32 @@ def check_device(device: str) -> str:
     return device
 
 
+def check_one_device(device: str) -> str:
+    """Return the device if it is one and there.
+
+    Raises:
+        InputError: as in `check_device`, or several are named.
+    """
+    if "," in device:
+        raise InputError(f"--device {device}: only a training takes several; name one, such as {device.split(',')[0]}")
+    return check_device(device)
+
+
+def check_imgsz(imgsz: int) -> int:
+    """Return the side of a network's input if it can be used.
+
+    Raises:
+        InputError: it is no multiple of a network's coarsest stride.
+
+    Example:
+        >>> check_imgsz(640)
+        640
+    """
+    if imgsz < _STRIDE or imgsz % _STRIDE:
+        raise InputError(f"--imgsz {imgsz}: expected a multiple of {_STRIDE}, the coarsest stride, such as 320 or 640")
+    return imgsz
+
+
 def load(weights: Path, device: str = "cpu", trust: bool = False) -> Predictor:
     """Load trained weights for prediction, whatever engine made them.
 
@@ -198,7 +232,7 @@ def load(weights: Path, device: str = "cpu", trust: bool = False) -> Predictor:
         InputError: no such device, no such file, or not weights that an engine here can load.
     """
     check_weights(weights)
-    check_device(device)
+    check_one_device(device)
     if weights.suffix == ".onnx":
         onnx = importlib.import_module("icr.predicting.onnx")
         exported: Predictor = onnx.load(weights, device)

@@ -71,11 +71,13 @@ def examine(
         say: called with what a person should know meanwhile.
 
     Raises:
-        InputError: the data, the relation or the model cannot be used, or the data holds no pair.
+        InputError: the data, the relation, the model or a setting cannot be used, or the data holds no pair.
     """
-    from icr.detectors import check_device, engine, find, own_base
+    from icr.detectors import check_one_device, engine, find, own_base
+    from icr.training import check_settings
 
-    check_device(device)
+    check_one_device(device)
+    check_settings(base=base, form=form, weight=weight, imgsz=imgsz, batch=batch)
     faults = [fault for module in _HINTS if (fault := _fault(module))]
     seen: dict[str, Any] = {"versions": runs.surroundings()["versions"], "hardware": runs.hardware(), "faults": faults}
     with tempfile.TemporaryDirectory() as scratch:
@@ -84,7 +86,8 @@ def examine(
         detector = find(model)
         if find_spec(detector.engine) is None:
             faults.append(
-                f"{detector.engine} is not installed, so no step was taken: pip install 'icr-loss[ultralytics]'"
+                f"{detector.engine} is not installed, so no step was taken: "
+                f"pip install 'icr-loss[cli,{detector.engine}]'"
             )
             return Diagnosis(**seen, step=None, step_on="")
         if faults:

@@ -67,8 +67,8 @@ def export(
     """
     if format not in FORMATS:
         raise InputError(f"--format {format}: expected one of {', '.join(FORMATS)}{nearest(format, FORMATS)}")
-    if imgsz is not None and (imgsz < 32 or imgsz % 32):
-        raise InputError(f"--imgsz {imgsz}: expected a multiple of 32, the coarsest stride, such as 320 or 640")
+    if imgsz is not None:
+        detectors.check_imgsz(imgsz)
     detectors.check_weights(weights)
     if weights.suffix == ".onnx":
         raise InputError(f"{weights} is exported already; name the weights that it was made from")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from icr import distributed, presets, runs
-from icr.detectors import check_device, engine, find, load, own_base
+from icr.detectors import check_device, check_imgsz, engine, find, load, own_base
 from icr.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def check_settings(**settings: Any) -> None:
     from icr.losses import registry
     from icr.losses.relational import FORM_NAMES
 
-    for name in ("imgsz", "epochs", "batch"):
+    for name in ("epochs", "batch"):
         value = settings.get(name)
         if value is not None and value < 1:
             raise InputError(f"--{name} {value}: expected a whole number of at least 1")
@@ -200,10 +200,8 @@ def check_settings(**settings: Any) -> None:
         raise InputError(f"--seed {settings['seed']}: expected a whole number of at least 0")
     if settings.get("workers", 0) < 0:
         raise InputError(f"--workers {settings['workers']}: expected a whole number of at least 0")
-    if settings.get("imgsz", 32) % 32:
-        raise InputError(
-            f"--imgsz {settings['imgsz']}: expected a multiple of 32, the coarsest stride, such as 320 or 640"
-        )
+    if settings.get("imgsz") is not None:
+        check_imgsz(settings["imgsz"])
     check_device(settings.get("device", "cpu"))
     distributed.check(settings.get("device", "cpu"))
     own = settings.get("own", "ciou")

@@ -45,6 +45,7 @@ def test_every_command_that_reads_weights_asks_for_trust(
         assert icr(words) == 2, name
         last = capsys.readouterr().err.splitlines()[-1]
         assert "restricted loader" in last and "--trust runs it" in last, last
+        assert "it asks for somebodys_code.Extra" in last, last
     assert not (tmp_path / "run").exists() and not (tmp_path / "found").exists()
     for name, words in commands.items():
         assert icr([*words, "--trust"]) == 0, name
@@ -59,5 +60,9 @@ def test_export_takes_trust_too(foreign: Path, tmp_path: Path, capsys: pytest.Ca
 
 
 def test_a_damaged_file_is_not_helped_by_trust(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "x.pt").write_bytes(b"no pickle at all")
-    assert icr(["predict", str(tmp_path / "x.pt"), str(tmp_path), "--trust", "--device", "cpu"]) == 2
+    (tmp_path / "x.pt").write_bytes(b"hello")  # which PyTorch's loader answers with a bare number
+    words = ["predict", str(tmp_path / "x.pt"), str(tmp_path), "--device", "cpu"]
+    assert icr(words) == 2
+    assert "damaged" in capsys.readouterr().err
+    assert icr([*words, "--trust"]) == 2
+    assert "not even with --trust" in capsys.readouterr().err

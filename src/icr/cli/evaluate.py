@@ -13,7 +13,7 @@ from icr.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from icr.data.dataset import Dataset
-    from icr.predictions import Predictions
+    from icr.predictions import Predictions, Predictor
     from icr.relations import Relation
 
 
@@ -41,28 +41,31 @@ def evaluate(
 
     Example: icr eval results.json coco/ --split val --relation plate:vehicle --json
     """
+    from icr import detectors
     from icr.cli.output import answer, answer_json, chatter_on_stderr, say
     from icr.data.formats import read
-    from icr.detectors import check_weights
     from icr.metrics import evaluation
     from icr.metrics.results import read_results, write_results
 
     with chatter_on_stderr():
+        predictor = None
         _check(score=score, imgsz=imgsz, batch=batch, resamples=resamples, save_results=save_results)
         if detector.suffix.lower() != ".json":
-            check_weights(detector)
+            detectors.check_weights(detector)
         elif not detector.is_file():
             raise InputError(f"{detector} is not there; name trained weights, or a COCO results JSON")
         dataset = read(data)
         split = _choose_split(dataset, split)
         relations, remark = _choose_relations(relation or [], dataset, detector)
+        if detector.suffix.lower() != ".json":
+            predictor = detectors.load(detector, device or detectors.first_device(), trust)
         for told in (*_about(dataset, split), remark):
             say(told)
-        if detector.suffix.lower() == ".json":
+        if predictor is None:
             results = read_results(detector, dataset, split)
             predictions, remarks = results.predictions, results.said
         else:
-            predictions, remarks = _predict(detector, dataset, split, imgsz, device, batch, trust)
+            predictions, remarks = _predict(predictor, dataset, split, imgsz, batch)
         for told in remarks:
             say(told)
         if save_results:
@@ -144,13 +147,11 @@ def _choose_relations(given: Sequence[str], dataset: Dataset, detector: Path) ->
 
 
 def _predict(
-    weights: Path, dataset: Dataset, split: str, imgsz: int | None, device: str | None, batch: int, trust: bool
+    predictor: Predictor, dataset: Dataset, split: str, imgsz: int | None, batch: int
 ) -> tuple[list[Predictions], list[str]]:
-    from icr import detectors
     from icr.cli.output import progress
     from icr.metrics.evaluation import align
 
-    predictor = detectors.load(weights, device or detectors.first_device(), trust)
     align([], predictor.names, dataset.names)  # refuses before the long work when no class is common
     images = [sample.image for sample in dataset.splits[split]]
     found: list[Predictions] = []

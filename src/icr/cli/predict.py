@@ -21,7 +21,7 @@ def predict(
     out: Annotated[Path | None, typer.Option(help="A new folder. Default: predictions, predictions-2, …")] = None,
     conf: Annotated[float, typer.Option(min=0.0, max=1.0, help="The least score of a box.")] = 0.25,
     iou: Annotated[float, typer.Option(min=0.0, max=1.0, help="Non-maximum suppression's threshold.")] = 0.7,
-    imgsz: Annotated[int | None, typer.Option(min=32, help="Input size in pixels. Default: as trained.")] = None,
+    imgsz: Annotated[int | None, typer.Option(help="Input size in pixels. Default: as trained.")] = None,
     device: Device = None,
     crops: Annotated[bool, typer.Option("--crops", help="Cut out each parent together with its child, too.")] = False,
     trust: Trust = False,
@@ -44,6 +44,7 @@ def predict(
         folder = out or free_path(Path(), "predictions")
         refuse_full(folder)
         predictor = detectors.load(weights, device or detectors.first_device(), trust)
+        list(predictor.predict([], imgsz=imgsz))  # a size that it cannot take is refused before anything is written
         run = runs.of_weights(weights)
         record = runs.read_record(run) if run else getattr(predictor, "record", lambda: None)()
         relations, said = predicting.relations_of(relation or [], record, predictor.names)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from icr.detectors import check_imgsz
 from icr.drawing.pictures import read_picture
 from icr.errors import InputError
 from icr.predicting.boxes_out import DECODERS, Floats
@@ -66,7 +67,7 @@ class OnnxPredictor:
             iou: threshold of non-maximum suppression; only detectors with anchors have it.
 
         Raises:
-            InputError: a file is no picture, or the file was exported for another size.
+            InputError: a file is no picture, or the file takes no pictures of that size.
         """
         size = self._size(imgsz)
         decode = DECODERS[self.description.layout]
@@ -86,6 +87,8 @@ class OnnxPredictor:
                 f"with icr export WEIGHTS --imgsz {imgsz}"
             )
         stride = self.description.stride
+        if imgsz is not None:
+            check_imgsz(imgsz)
         return fixed or -(-(imgsz or self.imgsz) // stride) * stride
 
 

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from icr.checkpoints import SUFFIX, read_header
 from icr.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Preset:
 
     def fits(self, detector: Detector) -> bool:
         """Whether it is meant for a detector."""
-        name = Path(detector.name).name
+        name = _name(detector)
         return detector.engine == self.engine and any(fnmatch(name, pattern) for pattern in self.detectors)
 
     def said(self) -> str:
@@ -68,6 +69,12 @@ class Preset:
                 reasons.setdefault(each.why, []).append(f"{key} {each.value}")
             told += "; of no effect here: " + "; ".join(f"{', '.join(k)} ({why})" for why, k in reasons.items())
         return told
+
+
+def _name(detector: Detector) -> str:
+    """What patterns are held against: the name, or the file's; of weights of ours the detector that they are of."""
+    file = Path(detector.name)
+    return read_header(file).model if file.suffix == SUFFIX else file.name
 
 
 @cache
@@ -138,7 +145,7 @@ def applied(
         >>> told["epochs"], told["batch"], told["overrides"]["lr0"], told["overrides"]["optimizer"]
         (5, 32, 0.1, 'SGD')
     """
-    preset = read(name, Path(detector.name).name)
+    preset = read(name, _name(detector))
     if not preset.fits(detector):
         others = [each for each in NAMES if read(each).fits(detector)]
         instead = f"for it there is {', '.join(others)}" if others else "there is none for it"

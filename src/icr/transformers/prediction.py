@@ -15,13 +15,12 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
+from icr.detectors import check_imgsz
 from icr.drawing.pictures import read_picture
 from icr.errors import InputError
 from icr.predictions import Predictions
 
 Picture = npt.NDArray[np.uint8]
-
-_STRIDE = 32
 
 
 @dataclass(frozen=True)
@@ -78,8 +77,8 @@ class TransformersPredictor:
             InputError: a file is no picture that can be read, or `imgsz` is no multiple of 32, or too small.
         """
         size = imgsz or self.imgsz
-        if hasattr(self.model.config, "feat_strides") and size % _STRIDE:
-            raise InputError(f"imgsz {size}: this detector takes multiples of 32, such as {self.imgsz}")
+        if hasattr(self.model.config, "feat_strides"):
+            check_imgsz(size)
         check_places(self.model, size)
         return self._in_batches(iter(images), size, conf, max_det, batch)
 

@@ -18,6 +18,7 @@ from icr.probing import Probe
 from icr.relations import Relation, resolve
 from icr.transformers.data import Collate, PairedPictures
 from icr.transformers.loss import loss_function
+from icr.transformers.prediction import check_places
 from icr.transformers.settings import EngineSettings
 from icr.transformers.weights import start
 
@@ -49,6 +50,7 @@ def probe_step(
         raise InputError(f"{data_yaml} declares no relation; name one, such as --relation plate:vehicle")
     set_seed(seed)
     network = start(model, dataset.names, imgsz, EngineSettings(), _say).network
+    check_places(network, imgsz)
     pictures = PairedPictures(dataset.splits["train"], resolve(asked, dataset.names), size=imgsz, seed=seed)
     most = sorted(range(len(pictures)), key=lambda index: -int((pictures.parents[index] >= 0).sum()))[:batch]
     collated = Collate()([pictures[index] for index in most])

@@ -61,8 +61,8 @@ def train(settings: TrainSettings) -> None:
     Raises:
         InputError: the model or an override cannot be used, or the training data holds no pair.
     """
+    check_overrides_of(settings.model, settings.overrides, settings.trust)
     kind = _kind(settings.model, settings.trust)
-    check_overrides(settings.overrides, kind.keys)
     if "," in settings.device and find_spec("cloudpickle") is None:
         raise InputError(
             f"--device {settings.device}: training on several GPUs needs cloudpickle; pip install cloudpickle"
@@ -132,7 +132,9 @@ def check_overrides_of(model: str, overrides: dict[str, Any], trust: bool = Fals
     Raises:
         InputError: one line that names the key, and the nearest one; or the model cannot be used.
     """
-    check_overrides(overrides, _kind(model, trust).keys)
+    kind = _kind(model, trust)
+    check_overrides(overrides, kind.keys)
+    kind.settled(overrides)
 
 
 def own_base(model: str, trust: bool = False) -> str:

@@ -22,6 +22,7 @@ from ultralytics.utils.ops import scale_boxes
 from ultralytics.utils.patches import imread
 from ultralytics.utils.torch_utils import select_device
 
+from icr.detectors import check_imgsz
 from icr.errors import InputError
 from icr.predictions import Predictions
 from icr.ultralytics.weights import read
@@ -66,8 +67,10 @@ class UltralyticsPredictor:
             iou: threshold of non-maximum suppression; end-to-end detectors (YOLOv10, YOLO26) have none.
 
         Raises:
-            InputError: a file is no picture that can be read.
+            InputError: a file is no picture that can be read, or the detector takes none of that size.
         """
+        if imgsz is not None:
+            check_imgsz(imgsz)
         size = -(-(imgsz or self.imgsz) // self._stride) * self._stride
         for _, same in groupby((_pixels(image) for image in images), key=lambda pixels: pixels.shape):
             waiting: list[Picture] = []

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,15 +175,23 @@ def checkpoint_of(file: Path, trust: bool = False) -> dict[str, Any]:
     try:
         checkpoint, _ = torch_safe_load(str(file), safe_only=not trust)
     except Exception as error:  # a damaged pickle makes the reader fail in any way there is
-        cause = error.__cause__ or error
-        # PyTorch goes on to advise loading the file without restriction
-        why = " ".join(str(cause).split()).partition(". ")[0].rstrip(".") or type(cause).__name__
+        why = _why(error.__cause__ or error)
         if trust:
             raise InputError(f"{file} cannot be read, not even with --trust: {why}") from None
         raise InputError(
-            f"{file} is no checkpoint that Ultralytics' restricted loader accepts (damaged, or made of foreign code, "
-            f"which icr does not run): {why}; if you trust where it comes from, --trust runs it"
+            f"{file} is no checkpoint that Ultralytics' restricted loader accepts: {why}; if you trust where it comes "
+            "from, --trust runs it"
         ) from None
     if not isinstance(checkpoint, dict):
         raise InputError(f"{file} holds a {type(checkpoint).__name__}, not a checkpoint of Ultralytics")
     return checkpoint
+
+
+def _why(cause: BaseException) -> str:
+    """What is wrong with a file, in a few words: PyTorch goes on to advise loading it without restriction."""
+    text = " ".join(str(cause).split())
+    foreign = re.search(r"GLOBAL (\S+)", text)
+    if foreign:
+        return f"it asks for {foreign[1]}, foreign code that icr does not run"
+    told = text.partition(". ")[0].rstrip(".")
+    return f"it is damaged or of another kind ({type(cause).__name__}: {told})"
