@@ -32,7 +32,7 @@ CERTAIN = 1e-4
 _MOST_BOXES = 16
 """Of a picture; so many say enough, and hold the memory."""
 
-_ALIKE = 0.5
+ALIKE = 0.5
 """Boxes that overlap those of the next file by more than this (mean IoU) do not vote: frames of a slow scene."""
 
 _STAKE = 0.7
@@ -118,7 +118,7 @@ class Question:
         mine = float(edges.fit(own).mean())
         votes = []
         for others in (self.before, self.after):
-            if not others or alike(own, _boxes(others)) > _ALIKE:
+            if not others or alike(own, _boxes(others)) > ALIKE:
                 votes.append(UNTOLD)
                 continue
             gain = float(edges.fit(_boxes(others)).mean()) - mine
@@ -224,9 +224,14 @@ class _Bet:
 
 
 class Votes:
-    """Takes in what was answered of each picture, in order, and holds the runs among the votes."""
+    """Takes in what was answered of each picture, in order, and holds the runs among the votes.
 
-    def __init__(self) -> None:
+    Args:
+        certain: the largest probability with which chance may make a run that counts.
+    """
+
+    def __init__(self, certain: float = CERTAIN) -> None:
+        self._certain = certain
         self._bets = (_Bet(-1), _Bet(1))
         self._ended: list[tuple[float, Run]] = []
         self._split, self._told = "", 0
@@ -243,12 +248,12 @@ class Votes:
             told = True
             bet.vote(place, vote)
             # What lies this far back is over: begun anew, another run may follow.
-            if bet.wealth <= max(0.0, bet.best + math.log(CERTAIN)):
+            if bet.wealth <= max(0.0, bet.best + math.log(self._certain)):
                 self._end(bet)
         self._told += told
 
     def _end(self, bet: _Bet) -> None:
-        if bet.begun >= 0 and bet.best > -math.log(CERTAIN):
+        if bet.begun >= 0 and bet.best > -math.log(self._certain):
             # The boxes that fit the picture at a place are those one before it, or one after.
             run = Run(bet.begun + bet.step, bet.end + bet.step, -bet.step, *bet.at_best, 1.0)
             self._ended.append((bet.best, run))
@@ -262,7 +267,7 @@ class Votes:
             Run(run.first, run.last, run.step, run.better, run.told, 2 * self._told * math.exp(-best))
             for best, run in self._ended
         ]
-        return sorted((run for run in made if run.probability < CERTAIN), key=lambda run: run.first)
+        return sorted((run for run in made if run.probability < self._certain), key=lambda run: run.first)
 
 
 def report(runs: Sequence[tuple[Run, str, str]]) -> Iterator[Finding]:
