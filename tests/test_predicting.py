@@ -299,9 +299,9 @@ class TestOutFolder:
         _scene().save(tmp_path / "a.png")
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "precious.txt").write_text("mine")
-        with pytest.raises(InputError, match="holds something already"):
+        with pytest.raises(InputError, match="exists and is not empty"):
             run(ColourDetector(), find([str(tmp_path / "a.png")]), RELATIONS, tmp_path / "out")
-        with pytest.raises(InputError, match="is a file"):
+        with pytest.raises(InputError, match="is no folder"):
             run(ColourDetector(), find([str(tmp_path / "a.png")]), RELATIONS, tmp_path / "a.png")
 
     def test_an_empty_folder_will_do(self, tmp_path: Path) -> None:

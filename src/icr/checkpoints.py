@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icr.errors import InputError
+from icr.writing import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,12 +54,11 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
 
     header = {key: getattr(checkpoint, key) for key in _FIELDS}
     tensors = {name: tensor.detach().to("cpu").clone().contiguous() for name, tensor in checkpoint.tensors.items()}
-    part = path.with_name(f"{path.name}.part")
-    part.touch()
-    usual = part.stat().st_mode  # safetensors leaves a file that its owner alone may read
-    save_file(tensors, str(part), metadata={_KEY: json.dumps(header, ensure_ascii=False, allow_nan=False)})
-    part.chmod(usual)
-    part.replace(path)
+    with whole(path) as part:
+        part.touch()
+        usual = part.stat().st_mode  # safetensors leaves a file that its owner alone may read
+        save_file(tensors, str(part), metadata={_KEY: json.dumps(header, ensure_ascii=False, allow_nan=False)})
+        part.chmod(usual)
 
 
 def read(path: Path) -> Checkpoint:

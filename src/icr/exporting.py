@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from icr import detectors, runs
 from icr.errors import InputError, nearest
 from icr.predicting.exported import Description
+from icr.writing import refuse_existing, whole
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,10 +76,7 @@ def export(
     target = out or (weights / "model.onnx" if weights.is_dir() else weights.with_suffix(".onnx"))
     if target.suffix != ".onnx":
         raise InputError(f"--out {target}: expected a file that ends in .onnx, by which icr predict knows it")
-    if target.exists():
-        raise InputError(f"{target} exists, and nothing is written over; give another --out")
-    if not target.absolute().parent.is_dir():
-        raise InputError(f"--out {target}: there is no folder {target.parent}; make it first")
+    refuse_existing(target, "--out")
     absent = [name for name in _PACKAGES if find_spec(name) is None]
     if absent:
         raise InputError(
@@ -120,7 +118,6 @@ def write(made: Exportable, target: Path) -> None:
     import onnx
     import torch
 
-    part = target.with_name(f".{target.name}.part")
     side = made.description.imgsz
     # Several pictures, or an exporter might take a batch of one for granted.
     example = torch.zeros(2, 3, side, side)
@@ -130,22 +127,19 @@ def write(made: Exportable, target: Path) -> None:
     if "dynamo" in inspect.signature(torch.onnx.export).parameters:
         settings["dynamo"] = False  # by tracing: the other way needs sizes that are fixed for good
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with whole(target) as part, warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             made.module.eval()(example)  # what cannot be run is told by the network itself
             torch.onnx.export(made.module, (example,), str(part), **settings)
-        graph = onnx.load(str(part))
-        onnx.helper.set_model_props(graph, made.description.metadata())
-        onnx.save(graph, str(part))
-        _try_out(part)
-        part.replace(target)
+            graph = onnx.load(str(part))
+            onnx.helper.set_model_props(graph, made.description.metadata())
+            onnx.save(graph, str(part))
+            _try_out(part)
     except (RuntimeError, ValueError) as error:
         why = " ".join(str(error).split())[:200]
         raise InputError(
             f"{made.description.model} cannot be exported at {side} px: {why}; is --imgsz large enough for it?"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _free_axes(made: Exportable, outputs: tuple[str, ...]) -> dict[str, dict[int, str]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icr.errors import InputError
+from icr.writing import whole
 
 if TYPE_CHECKING:
     from icr.data.dataset import Dataset
@@ -27,9 +28,8 @@ _PACKAGES = ("icr-loss", "torch", "torchvision", "ultralytics", "transformers", 
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a kill leaves the old file or the new one, never a half of either."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    part.replace(path)
+    with whole(path) as part:
+        part.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_record(run: Path) -> dict[str, Any]:

@@ -186,7 +186,7 @@ def test_numbers_that_are_none_make_no_report_fail(tmp_path: Path) -> None:
 def test_nothing_is_written_over(store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     assert run(["bench", "report", str(store), "--out", str(tmp_path)]) == 2
-    assert "holds something already" in capfd.readouterr().err
+    assert "exists and is not empty" in capfd.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 

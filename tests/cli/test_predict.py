@@ -56,7 +56,7 @@ def test_a_second_run_takes_a_folder_of_its_own(weights: Path, capfd: pytest.Cap
         assert icr(["predict", str(weights), "pictures"]) == 0
         assert capfd.readouterr().out == f"{expected}/predictions.json\n"
     assert icr(["predict", str(weights), "pictures", "--out", "predictions"]) == 2
-    assert "holds something already" in capfd.readouterr().err
+    assert "exists and is not empty" in capfd.readouterr().err
 
 
 def test_a_file_that_cannot_be_read_is_named_and_ends_with_1(weights: Path, capfd: pytest.CaptureFixture[str]) -> None:

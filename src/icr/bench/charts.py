@@ -13,6 +13,7 @@ import numpy as np
 
 from icr.bench.measuring import AREA_EDGES, Areas
 from icr.metrics.verdict import EQUIVALENT, HELPS, HURTS
+from icr.writing import write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -256,9 +257,7 @@ def write(figure: Figure, stem: Path) -> tuple[Path, Path]:
     made = []
     for suffix, kept in ((".png", {"dpi": 140}), (".svg", {})):
         path = stem.with_name(stem.name + suffix)
-        part = path.with_name(f".{path.name}.part")
-        part.write_bytes(_rendered(figure, suffix[1:], stem.name, facecolor=_GROUND, **kept))
-        part.replace(path)
+        write_file(path, _rendered(figure, suffix[1:], stem.name, facecolor=_GROUND, **kept))
         made.append(path)
     return made[0], made[1]
 

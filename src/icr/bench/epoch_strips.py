@@ -17,9 +17,9 @@ from icr.data.dataset import Sample
 from icr.drawing import Picture, annotate, colour_of, contact_sheet, fit, legend, read_picture, write_picture
 from icr.errors import InputError
 from icr.metrics.evaluation import align
-from icr.predicting.folder import refuse_full
 from icr.predicting.video import VideoWriter
 from icr.predictions import Predictions
+from icr.writing import refuse_filled
 
 TILE = 380
 """Width and height in which a picture is shown, pixels."""
@@ -81,7 +81,7 @@ def draw_epochs(
     Raises:
         InputError: the runs share no epoch or no pictures, or `out` holds something.
     """
-    refuse_full(out)
+    refuse_filled(out)
     same = same_data(folders, data)
     weights = {name: epoch_weights(folder) for name, folder in same.runs.items()}
     epochs = sorted(set.intersection(*(set(each) for each in weights.values())))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icr.errors import InputError, nearest
+from icr.writing import whole
 
 if TYPE_CHECKING:
     from icr.data.synth import SceneSettings
@@ -101,9 +102,8 @@ def _join(own: Path) -> None:
     if "test" in config.splits:
         return
     splits = {"train": f"{own.name}/images/train", **{each: f"{SHARED}/images/{each}" for each in ("val", "test")}}
-    part = own / ".data.yaml.part"
-    write_config(part, {"path": "..", **splits}, config.names, config.relations)
-    part.replace(file)
+    with whole(file) as part:
+        write_config(part, {"path": "..", **splits}, config.names, config.relations)
 
 
 def _scene(synth: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ from icr.bench.tables import own_tables
 from icr.drawing.pictures import free_path
 from icr.errors import InputError
 from icr.metrics.paired import LEVEL
+from icr.writing import refuse_filled
 
 PAGE = "report.html"
 
@@ -106,8 +107,7 @@ def write_report(
         InputError: the folder is no store, or `out` holds something.
     """
     folder = free_path(store, "report") if out is None else out
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} holds something already and nothing is written over; choose another --out")
+    refuse_filled(folder)
     analysis = analyse(store, resamples=resamples, step=step)
     pending = _pending(analysis)
     report = Report(

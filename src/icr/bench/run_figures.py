@@ -16,8 +16,8 @@ from icr.bench.measuring import AREA_EDGES, found_areas
 from icr.comparing.judging import predictions_of
 from icr.data.dataset import Dataset
 from icr.errors import InputError
-from icr.predicting.folder import refuse_full
 from icr.relations import ResolvedRelation, read, resolve
+from icr.writing import refuse_filled
 
 Say = Callable[[str], None]
 
@@ -123,7 +123,7 @@ def draw_areas(
     Raises:
         InputError: see `same_data`; or `out` holds something.
     """
-    refuse_full(out)
+    refuse_filled(out)
     same = same_data(folders, data)
     samples = same.dataset.splits[same.split]
     predictions = {
@@ -170,7 +170,7 @@ def draw_sweep(store: Path, out: Path, step: Callable[[int, int], None] = lambda
     Raises:
         InputError: the folder is no store, no row has two weights, or `out` holds something.
     """
-    refuse_full(out)
+    refuse_filled(out)
     # No interval is drawn, so two resamples do.
     analysis = analyse(store, resamples=2, step=step)
     shown = {row: found for row in analysis.rows if (found := sweep(analysis, row))}

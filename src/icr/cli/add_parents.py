@@ -52,11 +52,12 @@ def add_parents(
         from icr import detectors, runs
         from icr.data import add_parents as adding
         from icr.data import formats
-        from icr.data.copying import images_way, refuse_filled, target_format, told_faults
+        from icr.data.copying import images_way, target_format, told_faults
         from icr.data.formats.text import counted
         from icr.data.pairing import declared
         from icr.errors import InputError
         from icr.relations import Relation, resolve
+        from icr.writing import refuse_filled
 
         way = images_way(images)
         refuse_filled(out)

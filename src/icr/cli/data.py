@@ -43,7 +43,8 @@ def check(
     """
     from icr.data import formats
     from icr.data.check import examine, relations_to_check, report
-    from icr.data.copying import images_way, refuse_filled
+    from icr.data.copying import images_way
+    from icr.writing import refuse_filled
 
     way = images_way(images)
     if fix is not None:

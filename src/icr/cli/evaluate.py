@@ -89,13 +89,13 @@ def evaluate(
 
 def _check(*, score: float, imgsz: int | None, batch: int, resamples: int, save_results: Path | None) -> None:
     """Refuse what would only fail after minutes of prediction."""
+    from icr.writing import refuse_existing
+
     score_in_range(score)
     at_least(1, imgsz=imgsz, batch=batch)
     at_least(0, resamples=resamples)
-    if save_results and save_results.exists():
-        raise InputError(f"--save-results {save_results}: exists, and nothing is written over; give another name")
-    if save_results and not save_results.absolute().parent.is_dir():
-        raise InputError(f"--save-results {save_results}: there is no folder {save_results.parent}; make it first")
+    if save_results:
+        refuse_existing(save_results, "--save-results")
 
 
 def _about(dataset: Dataset, split: str) -> Iterator[str]:

@@ -45,10 +45,11 @@ def pair(
     with chatter_on_stderr():
         from icr.data import decisions as lists
         from icr.data import formats, pairing
-        from icr.data.copying import images_way, refuse_existing, refuse_filled, target_format, told_faults
+        from icr.data.copying import images_way, target_format, told_faults
         from icr.data.formats.text import counted
-        from icr.data.show import refuse_existing as refuse_new_picture
+        from icr.data.show import new_picture
         from icr.relations import choose, resolve
+        from icr.writing import make_folder, refuse_existing, refuse_filled
 
         way = images_way(images)
         refuse_filled(out)
@@ -56,7 +57,7 @@ def pair(
             lists.kind_of(list_)
             refuse_existing(list_, "--list")
         if sheet is not None:
-            refuse_new_picture(sheet, folder_made=True)
+            new_picture(sheet, "--sheet")
         with progress("reading labels"):
             dataset = formats.read(data, format=format)
         target, why = target_format(dataset, to)
@@ -87,7 +88,6 @@ def pair(
             lists.write(proposal.doubts, dataset.names, listed)
         if proposal.doubts and sheet is not None:
             from icr.data import doubt_sheet
-            from icr.data.show import make_folder
 
             make_folder(sheet)
             with progress("drawing") as report:

@@ -38,11 +38,12 @@ def predict(
     with chatter_on_stderr():
         from icr import detectors, predicting, runs
         from icr.drawing import free_path
-        from icr.predicting.folder import RESULTS, refuse_full
+        from icr.predicting.folder import RESULTS
+        from icr.writing import refuse_filled
 
         sources = predicting.find(source)
         folder = out or free_path(Path(), "predictions")
-        refuse_full(folder)
+        refuse_filled(folder)
         predictor = detectors.load(weights, device or detectors.first_device(), trust)
         list(predictor.predict([], imgsz=imgsz))  # a size that it cannot take is refused before anything is written
         run = runs.of_weights(weights)

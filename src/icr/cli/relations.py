@@ -33,11 +33,12 @@ def relations(
     from icr.cli.output import answer, answer_json, progress, say
     from icr.data import formats
     from icr.data.placement import draw_placements, placements
-    from icr.data.show import make_folder, refuse_existing
+    from icr.data.show import new_picture
     from icr.drawing import write_picture
     from icr.relations import discover
+    from icr.writing import make_folder
 
-    target = refuse_existing(out, folder_made=True) if out else None
+    target = new_picture(out, "--out") if out else None
     with progress("reading labels"):
         dataset = formats.read(data, format=format, skim=True)
     with progress("comparing classes"):
@@ -68,11 +69,13 @@ def _every_pair(found: list[Evidence], dataset: Dataset) -> list[Evidence]:
 
     from icr.relations import Evidence
 
-    labels = [sample.labels for samples in dataset.splits.values() for sample in samples]
-    counts = np.bincount(np.concatenate([*labels, np.zeros(0, np.int64)]), minlength=len(dataset.names)).tolist()
+    counts = np.zeros(len(dataset.names), np.int64)
+    for samples in dataset.splits.values():
+        for sample in samples:
+            counts += np.bincount(sample.labels, minlength=len(counts))
     known = {(each.child, each.parent) for each in found}
     rest = [
-        Evidence(child, parent, counts[index], 0.0, 0.0, 0.0, False)
+        Evidence(child, parent, int(counts[index]), 0.0, 0.0, 0.0, False)
         for index, child in enumerate(dataset.names)
         for parent in dataset.names
         if child != parent and (child, parent) not in known

@@ -47,13 +47,13 @@ def show(
         raise InputError("--out is the sheet and --html is the page; give one of them")
     with chatter_on_stderr():
         from icr.data import formats
-        from icr.data.show import refuse_existing, refuse_existing_page, settle_relations
+        from icr.data.show import new_page, new_picture, settle_relations
         from icr.drawing import free_path
 
         target = (
-            refuse_existing_page(html)
+            new_page(html)
             if html is not None
-            else refuse_existing(out, folder_made=True)
+            else new_picture(out, "--out")
             if out is not None
             else free_path(Path(), "sheet", ".jpg")
         )
@@ -83,8 +83,9 @@ def _sheet(
     seed: int,
 ) -> dict[str, Any]:
     from icr.cli.output import say
-    from icr.data.show import choose_samples, make_folder, sheet
+    from icr.data.show import choose_samples, sheet
     from icr.drawing import write_picture
+    from icr.writing import make_folder
 
     samples = choose_samples(dataset.splits, split)
     made = sheet(samples, dataset.names, relations, title=title, said=said, count=count, columns=columns, seed=seed)
@@ -115,7 +116,7 @@ def _page(
     from icr.cli.output import progress, say
     from icr.data.browser import browse
     from icr.data.check import check, relations_to_check
-    from icr.data.show import write_page
+    from icr.writing import make_folder, write_file
 
     with progress("checking") as tell:
         findings = check(dataset, relations_to_check(given, dataset).relations, progress=tell)
@@ -130,7 +131,8 @@ def _page(
         say(f"{made.pictures} of {made.of} pictures: more would take over {max_mb:g} MB; --max-mb allows more")
     elif made.pictures < made.of:
         say(f"{made.pictures} of {made.of} pictures, up to half of them faulty ones, the rest by lot; --count for more")
-    write_page(made.html, target)
+    make_folder(target)
+    write_file(target, made.html)
     say(f"{target.stat().st_size / 1e6:.1f} MB; open it in a browser")
     return {
         "page": str(target),

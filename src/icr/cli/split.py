@@ -51,10 +51,11 @@ def split(
         from icr import runs
         from icr.data import formats, grouping
         from icr.data import split as splitting
-        from icr.data.copying import images_way, refuse_filled, target_format, told_faults
+        from icr.data.copying import images_way, target_format, told_faults
         from icr.data.formats.text import counted
         from icr.data.show import settle_relations
         from icr.errors import InputError, nearest
+        from icr.writing import refuse_filled
 
         way = images_way(images)
         refuse_filled(out)

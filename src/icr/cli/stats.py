@@ -34,10 +34,10 @@ def stats(
     from icr.data.formats.folders import new_folder
     from icr.data.formats.text import counted
     from icr.data.stats import measure, paper_rows, report, table
-    from icr.errors import InputError
+    from icr.writing import refuse_filled
 
-    if out is not None and out.is_dir() and any(out.iterdir()):
-        raise InputError(f"{out} exists and is not empty; nothing is written over, give another folder")
+    if out is not None:
+        refuse_filled(out)
     measured = []
     for each in data:
         with progress("reading labels"):

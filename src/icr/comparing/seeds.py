@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from icr import resumption, runs, training
 from icr.comparing.judging import Say, judge_runs
 from icr.errors import InputError
+from icr.writing import write_file
 
 if TYPE_CHECKING:
     from icr.metrics.compare import Comparison
@@ -168,7 +169,7 @@ def compare_seeds(
         "runs": [[str(run) for run in pair] for pair in complete],
     }
     runs.write_json(out / COMPARISON, record)
-    _write_text(out / TABLE, comparison.as_markdown())
+    write_file(out / TABLE, comparison.as_markdown())
     return Outcome(comparison, failures, record)
 
 
@@ -270,9 +271,3 @@ def _duration(seconds: float) -> str:
         ('1 min', '10 min', '2.5 h')
     """
     return f"{max(round(seconds / 60), 1)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _write_text(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from icr.data import formats
 from icr.data.dataset import Dataset
 from icr.data.formats import Images
@@ -59,27 +56,3 @@ def told_faults(dataset: Dataset) -> str:
         return ""
     entries = counted(errors, "faulty entry", "faulty entries")
     return f"{entries} of {dataset.source} not carried over; icr data check names each"
-
-
-def refuse_filled(out: Path) -> None:
-    """Make sure, before long work, that a folder can be written.
-
-    Raises:
-        InputError: it is a file, or holds something.
-    """
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise InputError(f"{out} exists and is no folder; give --out a folder that does not exist yet")
-    if out.is_dir() and any(os.scandir(out)):
-        raise InputError(f"{out} exists and is not empty; nothing is written over, give another folder")
-
-
-def refuse_existing(file: Path, option: str) -> None:
-    """Make sure that a file is a new one in a folder that is there.
-
-    Raises:
-        InputError: something of that name is there already, or its folder is not.
-    """
-    if file.exists():
-        raise InputError(f"{option} {file} exists already and nothing is written over; choose another name")
-    if not file.parent.is_dir():
-        raise InputError(f"{option} {file}: there is no folder {file.parent} to write it in; make it first")

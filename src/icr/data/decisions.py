@@ -19,6 +19,7 @@ from icr.data.formats.text import shown
 from icr.data.pairing import Doubt, Place
 from icr.errors import InputError, nearest
 from icr.relations import ResolvedRelation
+from icr.writing import write_file
 
 COLUMNS = ("split", "picture", "child", "line", "what", "box", "candidates", "suggested", "decision")
 _NEEDED = ("split", "picture", "child", "box", "decision")
@@ -60,12 +61,7 @@ def write(doubts: Sequence[Doubt], names: Sequence[str], file: Path) -> None:
     else:
         body = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=10_000)
         data = (_HEAD + re.sub(r"decision: ''$", "decision:", body, flags=re.MULTILINE)).encode()
-    part = file.with_name(f".{file.name}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(file)
-    except OSError as error:
-        raise InputError(f"{file} cannot be written: {error.strerror or error}") from None
+    write_file(file, data)
 
 
 def kind_of(file: Path) -> str:

@@ -14,6 +14,7 @@ from icr.data.pairs import Pairing, children, pair
 from icr.drawing import PAPER, Picture, annotate, close_up, colour_of, contact_sheet, fit, legend, read_picture
 from icr.errors import InputError
 from icr.relations import ResolvedRelation, choose, resolve
+from icr.writing import refuse_existing
 
 TILE_WIDTH, TILE_HEIGHT = 560, 400
 CLOSE_UPS, CLOSE_UP_HEIGHT, GAP = 4, 92, 6
@@ -207,66 +208,32 @@ def choose_samples(splits: Mapping[str, Sequence[Sample]], split: str | None) ->
     return list(splits[split])
 
 
-def refuse_existing(path: Path, *, folder_made: bool = False) -> Path:
-    """Return the path when a picture can be written there as a new file.
+def new_picture(path: Path, option: str) -> Path:
+    """Return the path when a picture can be written there as a new file; its folder may yet have to be made.
 
     Args:
         path: the picture.
-        folder_made: its folder is made when it is written (`make_folder`), so it need not be there yet.
+        option: that named it, such as `--out`.
 
     Raises:
-        InputError: something is there already, or its folder is not, or its suffix is none of a picture.
+        InputError: something is there already, or its suffix is none of a picture.
     """
-    _refuse_place(path, "--out", folder_made=folder_made)
+    refuse_existing(path, option, folder_made=True)
     if path.suffix.lower() not in (".jpg", ".jpeg", ".png", ".webp"):
         raise InputError(f"{path}: the sheet cannot be written with suffix {path.suffix!r}; use .jpg or .png")
     return path
 
 
-def refuse_existing_page(path: Path) -> Path:
-    """Return the path when a page can be written there as a new file.
+def new_page(path: Path) -> Path:
+    """Return the path when a page can be written there as a new file; its folder may yet have to be made.
 
     Raises:
-        InputError: something is there already, or no folder can be, or its suffix is not that of a page.
+        InputError: something is there already, or its suffix is not that of a page.
     """
-    _refuse_place(path, "--html", folder_made=True)
+    refuse_existing(path, "--html", folder_made=True)
     if path.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"{path}: a page is written with suffix .html, not {path.suffix!r}")
     return path
-
-
-def make_folder(path: Path) -> None:
-    """Make the folder that a file is to be written in.
-
-    Raises:
-        InputError: it cannot be made.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path.parent} cannot be made: {error.strerror or error}") from None
-
-
-def _refuse_place(path: Path, option: str, *, folder_made: bool = False) -> None:
-    if path.exists():
-        raise InputError(f"{path} exists already and nothing is written over; choose another {option}")
-    nearest_above = next((each for each in path.absolute().parents if each.exists()), path.parent)
-    if folder_made and not nearest_above.is_dir():
-        raise InputError(f"{path}: {nearest_above} is a file, so no folder can be made in it; choose another {option}")
-    if not folder_made and not path.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.parent} to write it in; make it first")
-
-
-def write_page(html: str, path: Path) -> None:
-    """Write a page, whole or not at all; its folder is made."""
-    make_folder(path)
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        temporary.write_text(html, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def settle_relations(given: Sequence[str], dataset: Dataset) -> tuple[tuple[ResolvedRelation, ...], str]:

@@ -17,6 +17,7 @@ from icr.demo.progress import Progress, chatter_into
 from icr.demo.report import Report, Row, headline
 from icr.demo.settings import DemoSettings
 from icr.errors import InputError
+from icr.writing import write_file
 
 RECORD, REPORT, LOG, NETWORK = "demo.json", "report.html", "log.txt", "small.yaml"
 OWN = "icr train DATA --relation child:parent --model yolo11n"
@@ -118,9 +119,7 @@ def _steps(out: Path, seed: int, settings: DemoSettings, record: dict[str, Any],
             _make_data(out, seed, settings, progress)
     if not (out / NETWORK).is_file():
         plan = files("icr.demo").joinpath(NETWORK).read_text(encoding="utf-8")
-        part = out / f"{NETWORK}.part"
-        part.write_text(plan, encoding="utf-8")
-        part.replace(out / NETWORK)
+        write_file(out / NETWORK, plan)
     for name, icr, step in _ARMS:
         if (out / name / _CURVE).is_file():
             progress.skip(step, "already done")
@@ -136,9 +135,7 @@ def _steps(out: Path, seed: int, settings: DemoSettings, record: dict[str, Any],
         progress.begin(_REPORT)
         from icr.demo.page import render
 
-        part = out / f"{REPORT}.part"
-        part.write_text(render(report), encoding="utf-8")
-        part.replace(out / REPORT)
+        write_file(out / REPORT, render(report))
     return Outcome(
         report=out / REPORT,
         headline=headline(report),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from icr.errors import InputError
+from icr.writing import whole
 
 Picture = npt.NDArray[np.uint8]
 
@@ -62,13 +63,12 @@ def _flattened(picture: Image.Image) -> Image.Image:
 
 def write_picture(picture: Picture, path: Path) -> None:
     """Write a picture, whole or not at all; the format follows the suffix, JPEG at quality 92."""
-    temporary = path.with_name(f".{path.name}.partial")
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind is None or kind not in Image.SAVE:
         raise InputError(f"{path}: pictures of suffix {path.suffix!r} cannot be written; use .jpg or .png")
     options: dict[str, Any] = {"quality": 92} if kind == "JPEG" else {}
-    Image.fromarray(picture).save(temporary, kind, **options)
-    temporary.replace(path)
+    with whole(path) as part:
+        Image.fromarray(picture).save(part, kind, **options)
 
 
 def free_path(folder: Path, stem: str, suffix: str = "") -> Path:

@@ -50,12 +50,11 @@ def write_animation(
             whole.paste(panel, (_MARGIN + place * (_PANEL + _MARGIN), _MARGIN + _TITLE))
             _write(whole, (_MARGIN + place * (_PANEL + _MARGIN), 8), f"{one.name}   step {step}")
         pictures.append(whole.quantize(16, dither=Image.Dither.NONE))
-    part = path.with_name(f"{path.name}.part")
     durations = [80] * (len(pictures) - 1) + [1500]
-    pictures[0].save(
-        part, format="GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=True
-    )
-    part.replace(path)
+    with whole(path) as part:
+        pictures[0].save(
+            part, format="GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=True
+        )
 
 
 def _fit(boxes: Tensor) -> tuple[Tensor, float]:

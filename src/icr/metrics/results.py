@@ -20,6 +20,7 @@ from icr.data.dataset import Dataset, Sample
 from icr.data.formats import coco
 from icr.errors import InputError, nearest
 from icr.predictions import Predictions
+from icr.writing import write_file
 
 ImageId: TypeAlias = "int | str"
 
@@ -112,12 +113,7 @@ def write_results(path: Path, dataset: Dataset, split: str, predictions: Sequenc
             found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True
         )
     ]
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_text(json.dumps(entries, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+    write_file(path, json.dumps(entries, ensure_ascii=False, allow_nan=False))
 
 
 def image_ids(samples: Sequence[Sample]) -> list[ImageId]:

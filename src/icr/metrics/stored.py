@@ -11,6 +11,7 @@ from icr.data.dataset import Dataset
 from icr.errors import InputError
 from icr.metrics.results import read_results, write_results
 from icr.predictions import Predictions
+from icr.writing import write_file
 
 
 def write_compressed(path: Path, dataset: Dataset, split: str, predictions: Sequence[Predictions]) -> None:
@@ -29,12 +30,7 @@ def write_compressed(path: Path, dataset: Dataset, split: str, predictions: Sequ
         plain = Path(folder) / "results.json"
         write_results(plain, dataset, split, predictions)
         packed = gzip.compress(plain.read_bytes(), mtime=0)
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_bytes(packed)
-        part.replace(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+    write_file(path, packed)
 
 
 def read_compressed(path: Path, dataset: Dataset, split: str) -> list[Predictions]:

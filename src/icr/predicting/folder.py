@@ -19,6 +19,7 @@ from icr.predicting.sources import Source
 from icr.predicting.video import Frame, VideoWriter, frames
 from icr.predictions import Predictions, Predictor
 from icr.relations import Relation, ResolvedRelation, resolve
+from icr.writing import refuse_filled
 
 RESULTS = "predictions.json"
 
@@ -96,7 +97,7 @@ def run(
     Raises:
         InputError: `out` is a file, holds something or cannot be made.
     """
-    refuse_full(out)
+    refuse_filled(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -111,18 +112,6 @@ def run(
             else:
                 _look_at_pictures(job, together, results, summary, seen)
     return summary
-
-
-def refuse_full(folder: Path) -> None:
-    """Make sure that a folder is new or empty.
-
-    Raises:
-        InputError: it holds something, or is a file.
-    """
-    if folder.is_dir() and any(folder.iterdir()):
-        raise InputError(f"{folder} holds something already and nothing is written over; choose another --out")
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; choose another --out, a folder that is new or empty")
 
 
 def relations_of(given: Sequence[str], record: Any, names: Sequence[str]) -> tuple[tuple[ResolvedRelation, ...], str]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from icr.writing import whole
+
 CURVE = "curve.csv"
 
 
@@ -37,9 +39,8 @@ class Table:
         writer = csv.DictWriter(written, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
-        part = self.path.with_name(f"{self.path.name}.part")
-        part.write_text(written.getvalue(), encoding="utf-8")
-        part.replace(self.path)
+        with whole(self.path) as part:
+            part.write_text(written.getvalue(), encoding="utf-8")
 
     @property
     def epochs(self) -> int:

@@ -17,6 +17,7 @@ from torch import Tensor
 from ultralytics.utils.torch_utils import ModelEMA, unwrap_model
 
 from icr.errors import InputError
+from icr.writing import whole
 
 NAME = "state.pt"
 FORMAT = 2
@@ -67,9 +68,8 @@ def restore(trainer: Any, state: Mapping[str, Any]) -> None:
 
 def write(path: Path, state: Mapping[str, Any]) -> None:
     """Write a state so that a kill leaves the old file or the new one."""
-    part = path.with_name(f"{path.name}.part")
-    torch.save(dict(state), part)
-    part.replace(path)
+    with whole(path) as part:
+        torch.save(dict(state), part)
 
 
 def read(path: Path) -> dict[str, Any]:
