@@ -20,8 +20,8 @@ class _Detector:
     names = ("plate", "vehicle")
 
     def predict(self, images, **settings):  # type: ignore[no-untyped-def]
-        print("chatter of an engine")
         for _ in images:
+            print("chatter of an engine")
             yield Predictions(np.array([PLATE, VEHICLE], float), np.array([0.9, 0.8]), np.array([0, 1]))
 
 
