@@ -54,13 +54,8 @@ class Edges:
     def __init__(self, luma: Image.Image) -> None:
         from PIL import Image
 
-        shades = np.asarray(luma.resize((CELLS, CELLS), Image.Resampling.BILINEAR), np.int32)
-        across, down = np.abs(np.diff(shades, axis=1)), np.abs(np.diff(shades, axis=0))
-        # Summed up along each line, so that the mean along any side of a box takes two look-ups. A side at the edge of
-        # the picture is taken one cell further in.
-        self._upright = np.pad(np.cumsum(across, 0), ((1, 0), (1, 1)), "edge")
-        self._level = np.pad(np.cumsum(down, 1), ((1, 1), (1, 0)), "edge")
-        self._upright[0], self._level[:, 0] = 0, 0
+        shades = np.asarray(luma.resize((CELLS, CELLS), Image.Resampling.BILINEAR), np.int16)
+        self._upright, self._level = _summed(shades), _summed(shades.T).T
 
     def fit(self, boxes: Cells) -> npt.NDArray[np.float64]:
         """How well boxes sit on outlines: (N, 4), xyxy in cells -> (N,), the mean logarithm of one more than the
@@ -77,6 +72,17 @@ class Edges:
             ]
         )
         return np.asarray(np.log1p(sides).mean(0))
+
+
+def _summed(shades: npt.NDArray[np.int16]) -> npt.NDArray[np.int32]:
+    """The steps across every upright line between cells, summed up along it from the top: any part takes two look-ups.
+
+    The lines at the edge of the picture are as those one cell further in.
+    """
+    sums = np.zeros((CELLS + 1, CELLS + 1), np.int32)
+    np.cumsum(np.abs(shades[:, 1:] - shades[:, :-1]), 0, out=sums[1:, 1:-1])
+    sums[:, 0], sums[:, -1] = sums[:, 1], sums[:, -2]
+    return sums
 
 
 def cells(sample: Sample) -> bytes:
@@ -114,16 +120,15 @@ class Question:
 
     def answer(self, luma: Image.Image) -> bytes:
         """Two of `WORSE`, `UNTOLD`, `BETTER`: how the boxes before and after fit the picture."""
-        edges, own = Edges(luma), _boxes(self.own)
+        own = _boxes(self.own)
+        others = [_boxes(each) for each in (self.before, self.after)]
+        tell = [bool(len(each)) and alike(own, each) <= ALIKE for each in others]
+        if not any(tell):
+            return bytes([UNTOLD] * 2)
+        edges = Edges(luma)
         mine = float(edges.fit(own).mean())
-        votes = []
-        for others in (self.before, self.after):
-            if not others or alike(own, _boxes(others)) > ALIKE:
-                votes.append(UNTOLD)
-                continue
-            gain = float(edges.fit(_boxes(others)).mean()) - mine
-            votes.append(UNTOLD if abs(gain) < 1e-9 else BETTER if gain > 0 else WORSE)
-        return bytes(votes)
+        gains = [float(edges.fit(each).mean()) - mine if told else 0 for each, told in zip(others, tell, strict=True)]
+        return bytes(UNTOLD if abs(gain) < 1e-9 else BETTER if gain > 0 else WORSE for gain in gains)
 
 
 def _boxes(packed: bytes) -> Cells:
