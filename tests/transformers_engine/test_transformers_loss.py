@@ -311,6 +311,7 @@ def test_the_mean_number_of_boxes_over_ranks_normalises_where_asked(
         ({"form": "produkt"}, "did you mean 'product'"),
         ({"weight": -1.0}, "weight -1.0"),
         ({"relations": "plate:vehikle"}, "did you mean 'vehicle'"),
+        ({"relations": []}, "no relation is given"),
     ],
 )
 def test_settings_that_cannot_be_used(detector: Any, settings: dict[str, Any], said: str) -> None:
@@ -327,6 +328,11 @@ def test_another_kind_of_model_is_refused() -> None:
 
     with pytest.raises(InputError, match=r"model type 'detr'.*rt_detr_v2"):
         loss_function(Detr(), "0:1")
+
+
+def test_what_wraps_a_detector_is_refused(detector: Any) -> None:
+    with pytest.raises(InputError, match="the detector itself"):
+        loss_function(torch.nn.Sequential(detector), "plate:vehicle")
 
 
 def test_an_old_release_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

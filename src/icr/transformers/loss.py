@@ -192,7 +192,7 @@ def loss_function(
         parent in the same picture, -1 for none; without it `icr.match_parents` decides by geometry.
 
     Raises:
-        InputError: another kind of model, an unknown class, base or form, or a weight that is none.
+        InputError: another kind of model, no relation, an unknown class, base or form, or a weight that is none.
 
     Example:
         >>> from icr.transformers import build
@@ -204,10 +204,12 @@ def loss_function(
         >>> int(output.loss_dict["icr_pairs"]), bool(output.loss_dict["icr_factor"] >= 1)
         (1, True)
     """
-    config = model.config
     _check(model, base, form)
+    config = model.config
     height, width = (size, size) if isinstance(size, int) else size or (0, 0)
     given = _weighted(relations, weight)
+    if not given:
+        raise InputError("no relation is given, so the ICR loss could not act; name one, such as 'plate:vehicle'")
     classes = dict(config.id2label) if names is None else names
     resolved = resolve(given, classes)
     class_weight = torch.zeros(max(config.num_labels, len(classes)))
@@ -233,7 +235,11 @@ def _check(model: Any, base: str | BaseLoss, form: str) -> None:
     get(base)
     if form not in FORM_NAMES:
         raise InputError(f"unknown form {form!r}; known: {', '.join(FORM_NAMES)}{nearest(str(form), FORM_NAMES)}")
-    kind = model.config.model_type
+    kind = getattr(getattr(model, "config", None), "model_type", None)
+    if kind is None:
+        raise InputError(
+            f"{type(model).__name__} is no model of Transformers; give the detector itself, nothing that wraps it"
+        )
     if kind not in FAMILIES or "Segmentation" in type(model).__name__:
         raise InputError(
             f"{type(model).__name__} (model type {kind!r}) has no place for ICR here; "
