@@ -9,17 +9,22 @@ from pathlib import Path
 import numpy as np
 import PIL
 import pytest
-from PIL import Image, ImageChops, features
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageChops, ImageFilter, features
 
 from icr.data.formats import read
 from icr.data.synth import generate, indoors
 from icr.data.synth import settings as synth_settings
 from icr.data.synth.bodies import KINDS, TWO_LINES, make
+from icr.data.synth.camera import MANY, hull
 from icr.data.synth.doors import SMALLEST, lay_out_doors
 from icr.data.synth.generate import label_rows
 from icr.data.synth.layout import lay_out, picture_size
+from icr.data.synth.motorcycles import CIRCLE
 from icr.data.synth.mount import face_of
-from icr.data.synth.paint import paint
+from icr.data.synth.paint import SHAKES, paint
+from icr.data.synth.paint import shaken as shaken_within
 from icr.data.synth.scenes import STAGES, stage
 from icr.data.synth.settings import CLOSE, DEFAULT, RIDERS, SceneSettings
 from icr.data.synth.weather import compressed, drawn_out, shaken
@@ -140,6 +145,45 @@ def test_motion_leaves_things_where_they_are_on_average() -> None:
         assert (blurred * columns).sum() / blurred.sum() == pytest.approx(44.5, abs=0.6)
         assert (blurred * rows).sum() / blurred.sum() == pytest.approx(29.5, abs=0.6)
         assert (blurred > 0).sum() > (dot[..., 0] > 0).sum()
+
+
+def test_a_shaken_picture_is_that_of_the_kernel() -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (36, 50, 3), dtype=np.uint8))
+    for steps in SHAKES:
+        # Pillow's kernels stand on their heads.
+        kernel = [int((4 - place // 5, place % 5) in steps) for place in range(25)]
+        assert shaken_within(picture, steps).tobytes() == picture.filter(ImageFilter.Kernel((5, 5), kernel)).tobytes()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(3, 400), st.sampled_from(["scattered", "balls", "grid"]))
+def test_points_inside_are_left_out_of_a_hull_without_changing_it(seed: int, count: int, kind: str) -> None:
+    rng = np.random.default_rng(seed)
+    points = rng.normal(0, 100, (count, 2))
+    if kind == "balls":
+        points = (points[:, None] + CIRCLE[None] * rng.uniform(0.1, 30, (count, 1, 1))).reshape(-1, 2)
+    if kind == "grid":
+        points = np.round(points / 40)
+    every = points.tolist()
+    around = hull(np.concatenate([points, np.repeat(points[:1], MANY, axis=0)]))
+    assert around.tolist() == hull_by_definition(every)
+
+
+def hull_by_definition(points: list[list[float]]) -> list[list[float]]:
+    """Corner after corner, counter-clockwise from the leftmost: no point lies to the right of an edge."""
+    corners = [min(points)]
+    while True:
+        x, y = corners[-1]
+        others = [point for point in points if point != corners[-1]]
+        following = others[0]
+        for px, py in others[1:]:
+            turn = (following[0] - x) * (py - y) - (following[1] - y) * (px - x)
+            farther = abs(px - x) + abs(py - y) > abs(following[0] - x) + abs(following[1] - y)
+            if turn < 0 or (turn == 0 and farther):
+                following = [px, py]
+        if following == corners[0]:
+            return corners
+        corners.append(following)
 
 
 def test_compression_and_shake_draw_from_the_numbers_they_are_given() -> None:

@@ -22,7 +22,7 @@ def backdrop(scene: Scene, haze: Rgb, zenith: Rgb, rng: np.random.Generator) -> 
     picture: Picture = np.empty((height, width, 3), np.float32)
     picture[:] = (1 - share) * np.array(zenith) + share * np.array(haze)
     picture[:horizon] += clouds(width, horizon, rng)[..., None] * (34 if scene.light == "day" else 8)
-    picture[horizon:] = ground(scene, haze, horizon, rng)
+    ground(picture[horizon:], scene, haze, rng)
     skyline(picture, scene, haze, horizon, rng)
     small = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
     # Shrinking the canvas undoes this exactly, so nothing smoother is needed.
@@ -51,30 +51,39 @@ def clouds(width: int, height: int, rng: np.random.Generator) -> Picture:
     return np.asarray(np.clip((total - 0.45) * 3, 0, 1), np.float32)
 
 
-def ground(scene: Scene, haze: Rgb, horizon: int, rng: np.random.Generator) -> Picture:
-    """Asphalt and what lies beside it (rows below the horizon, width, 3), with grain that shrinks with distance."""
+def ground(picture: Picture, scene: Scene, haze: Rgb, rng: np.random.Generator) -> None:
+    """Fill the part (rows, width, 3) below the horizon: asphalt and what lies beside it, with grain."""
     width, height = scene.size
     camera = scene.camera
-    rows = np.arange(horizon, height, dtype=np.float32) + np.float32(0.5)
+    rows = np.arange(height - len(picture), height, dtype=np.float32) + np.float32(0.5)
     depth = camera.focal * camera.height / np.maximum(rows - camera.horizon, 0.5)
     x = (np.arange(width, dtype=np.float32)[None, :] + np.float32(0.5 - camera.centre)) * depth[:, None] / camera.focal
     left, right = scene.road.edges()
     asphalt = np.array([94, 95, 97], np.float32) * np.float32(rng.uniform(0.82, 1.12))
     verge = np.array([[104, 116, 74], [134, 128, 112], [122, 124, 122]][int(rng.integers(3))]) * rng.uniform(0.85, 1.1)
     on_road = (x > left) & (x < right)
-    colour: Picture = np.where(on_road[..., None], asphalt, verge.astype(np.float32))
-    grain = rng.standard_normal((256, 256)).astype(np.float32)
-    patches = seamless(rng)
-    columns = np.floor(x * 60).astype(np.int32) & 255
-    lines = (np.floor(depth * 40).astype(np.int32) & 255)[:, None]
-    fade = np.clip(5.0 / depth, 0.15, 1)[:, None]
-    slow = patches[(np.floor(depth * 9).astype(np.int32) & 255)[:, None], np.floor(x * 16).astype(np.int32) & 255]
+    rough = tiled(rng.standard_normal((256, 256)).astype(np.float32), depth * 40, x * 60)
+    # Grain shrinks with the distance.
+    rough *= (np.clip(5.0 / depth, 0.15, 1) * 5)[:, None]
+    rough += tiled(seamless(rng), depth * 9, x * 16) * 22
     wear = np.cos((x - np.float32(scene.road.middle)) * np.float32(4 * np.pi / scene.road.lane)) * np.float32(4)
-    colour += (grain[lines, columns] * (fade * 5) + slow * 22 - wear * on_road)[..., None]
-    veil = (1 - np.exp(-depth / 220.0))[:, None, None]
-    colour *= 1 - veil
-    colour += np.array(haze, np.float32) * veil
-    return colour
+    rough -= wear * on_road
+    veil = (1 - np.exp(-depth / 220.0))[:, None]
+    # Colour by colour: several times as fast as all three in the innermost place.
+    for number, (road, beside) in enumerate(zip(asphalt, verge.astype(np.float32), strict=True)):
+        plane = np.where(on_road, road, beside)
+        plane += rough
+        plane *= 1 - veil
+        plane += np.float32(haze[number]) * veil
+        picture[..., number] = plane
+
+
+def tiled(pattern: Picture, down: Picture, along: Picture) -> Picture:
+    """A pattern (256, 256) that repeats, at the rows `down` (N,) and the columns `along` (N, M)."""
+    place = np.floor(along).astype(np.int32)
+    place &= 255
+    place |= ((np.floor(down).astype(np.int32) & 255) << 8)[:, None]
+    return np.asarray(pattern.ravel()[place])
 
 
 def seamless(rng: np.random.Generator) -> Picture:

@@ -9,6 +9,11 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
+MANY = 60
+"""Number of points from which it pays to sort out those inside before the hull is made."""
+
+AROUND = np.stack([trigonometric(np.linspace(0, 2 * np.pi, 24, endpoint=False)) for trigonometric in (np.cos, np.sin)])
+
 NEAR = 0.6
 """Nearest depth in metres that is projected; what lies nearer is drawn as if it were there."""
 
@@ -55,19 +60,31 @@ def hull(points: Array) -> Array:
         >>> hull(np.array([[0, 0], [2, 0], [1, 0.5], [2, 2], [0, 2]], float)).tolist()
         [[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 2.0]]
     """
-    ordered = sorted(map(tuple, points.tolist()))
+    ordered = sorted((_outer(points) if len(points) > MANY else points).tolist())
+    return np.array(_chain(ordered) + _chain(ordered[::-1]), np.float64)
 
-    def chain(items: list[tuple[float, ...]]) -> list[tuple[float, ...]]:
-        kept: list[tuple[float, ...]] = []
-        for x, y in items:
-            while len(kept) > 1 and (
-                (kept[-1][0] - kept[-2][0]) * (y - kept[-2][1]) <= (kept[-1][1] - kept[-2][1]) * (x - kept[-2][0])
-            ):
-                kept.pop()
-            kept.append((x, y))
-        return kept[:-1]
 
-    return np.array(chain(ordered) + chain(ordered[::-1]), np.float64)
+def _chain(items: list[list[float]]) -> list[list[float]]:
+    """One side of the hull of points that are sorted, without its last point."""
+    kept: list[list[float]] = []
+    for point in items:
+        x, y = point
+        while len(kept) > 1:
+            (x0, y0), (x1, y1) = kept[-2], kept[-1]
+            if (x1 - x0) * (y - y0) > (y1 - y0) * (x - x0):
+                break
+            kept.pop()
+        kept.append(point)
+    return kept[:-1]
+
+
+def _outer(points: Array) -> Array:
+    """The points (N, 2) without most of those inside their hull, which it does not need."""
+    far = points[list(dict.fromkeys((points @ AROUND).argmax(axis=0).tolist()))]
+    edges = np.roll(far, -1, axis=0) - far
+    depth = edges[:, :1] * (points[:, 1] - far[:, 1:]) - edges[:, 1:] * (points[:, 0] - far[:, :1])
+    # What lies on an edge but for the rounding stays.
+    return np.asarray(points[depth.min(axis=0) <= 1e-9 * float(np.ptp(far, axis=0).max()) ** 2])
 
 
 def inside(points: Array, polygon: Array) -> npt.NDArray[np.bool_]:

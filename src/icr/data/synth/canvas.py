@@ -49,9 +49,24 @@ class Canvas:
         fill = rgb(self.faded(np.asarray(colour, np.float64), float(world[:, 2].mean())))
         self.draw.polygon(flat(self.camera.project(world)), fill=fill)
 
+    def polygons(self, worlds: Array, colours: Array) -> None:
+        """Fill polygons of as many world points each (N, M, 3), all before the camera, with colours (N, 3)."""
+        corners = self.camera.project(worlds)
+        for points, colour in zip(corners, self.faded(colours, worlds[..., 2].mean(axis=1)), strict=True):
+            self.draw.polygon(flat(points), fill=rgb(colour))
+
     def shine(self, world: Array, colour: Rgb) -> None:
         """Fill a polygon of world points (N, 3) on the sheet of lamps."""
         self.draw_glow.polygon(flat(self.camera.project(world)), fill=colour)
+
+    def lit(self, low: Array, high: Array) -> bool:
+        """Whether any lamp shines between two corners (2,) in pixels of the sheets."""
+        if not self.night:
+            return False
+        edge = np.array(self.glow.size)
+        left, top = np.clip(np.floor(low) - 1, 0, edge).astype(int).tolist()
+        right, bottom = np.clip(np.ceil(high) + 2, 0, edge).astype(int).tolist()
+        return right > left and bottom > top and self.glow.crop((left, top, right, bottom)).getbbox() is not None
 
     def black_out(self, outline: Array) -> None:
         """Hide the lamps behind an outline (N, 2) in pixels of the sheets."""

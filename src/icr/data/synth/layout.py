@@ -347,7 +347,7 @@ DIRECTIONS = np.stack([np.cos(TURN), np.sin(TURN)])
 def _silhouette(body: Body, facing: Facing, pose: Pose, camera: Camera) -> Array:
     """Pixels (N, 2) that span a vehicle's outline."""
     if body.kind == "motorcycle":
-        points = np.concatenate([spread(part, pose.place, camera) for part in parts(body, facing)])
+        points = np.concatenate(spread(parts(body, facing), pose.place, camera))
         # The farthest points in each direction are all that matters, and a hundredth of them.
         return np.asarray(points[np.unique((points @ DIRECTIONS).argmax(axis=0))])
     return camera.project(pose.place(_extremes(body, facing)))

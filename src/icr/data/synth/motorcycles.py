@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -61,12 +61,13 @@ def _parts(style: str, people: tuple[Person, ...], length: float, facing: Facing
     )
 
 
-def spread(part: Part, place: Callable[[Array], Array], camera: Camera) -> Array:
-    """Pixels (M, 2) on the outlines of a part's balls."""
-    world = place(part.centres)
+def spread(every: Sequence[Part], place: Callable[[Array], Array], camera: Camera) -> list[Array]:
+    """For each part, pixels (M, 2) on the outlines of its balls."""
+    world = place(np.concatenate([part.centres for part in every]))
     middle = camera.project(world)
-    radius = part.radii * camera.focal / np.maximum(world[:, 2], 0.6)
-    return np.asarray((middle[:, None, :] + CIRCLE[None] * radius[:, None, None]).reshape(-1, 2))
+    radius = np.concatenate([part.radii for part in every]) * camera.focal / np.maximum(world[:, 2], 0.6)
+    points = (middle[:, None, :] + CIRCLE[None] * radius[:, None, None]).reshape(-1, 2)
+    return np.split(points, np.cumsum([len(CIRCLE) * len(part.radii) for part in every[:-1]]))
 
 
 def _limb(tint: Tint, *balls: tuple[float, float, float, float], owner: int = -1, order: float = 0.0) -> Part:

@@ -31,11 +31,11 @@ OVERCAST = 3
 
 
 SHAKES = (
-    [0] * 10 + [1] * 5 + [0] * 10,
-    [0, 0, 1, 0, 0] * 5,
-    [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+    ((2, 0), (2, 1), (2, 2), (2, 3), (2, 4)),
+    ((0, 2), (1, 2), (2, 2), (3, 2), (4, 2)),
+    ((1, 0), (1, 1), (2, 1), (2, 2), (2, 3), (3, 3), (3, 4)),
 )
-"""Five pixels of motion: along, upright, askew."""
+"""Five pixels of motion, as (down, along): along, upright, askew."""
 
 QUANTILES = tuple(NormalDist().inv_cdf((index + 0.5) / 256) for index in range(256))
 """Quantiles of the standard normal distribution."""
@@ -139,7 +139,7 @@ def camera_faults(picture: Image.Image, settings: SceneSettings, night: bool, rn
     if radius > 0.15:
         picture = picture.filter(ImageFilter.GaussianBlur(radius))
     if rng.random() < 0.15 and settings.blur * width > 900:
-        picture = picture.filter(ImageFilter.Kernel((5, 5), SHAKES[int(rng.integers(len(SHAKES)))]))
+        picture = shaken(picture, SHAKES[int(rng.integers(len(SHAKES)))])
     gain = rng.uniform(0.88, 1.12) * rng.uniform(0.96, 1.04, 3)
     gamma = rng.uniform(0.9, 1.12)
     ramp = np.linspace(0, 1, 256) ** gamma * 255
@@ -152,6 +152,17 @@ def camera_faults(picture: Image.Image, settings: SceneSettings, night: bool, rn
     coarse = grain((height // 2 + 1, width // 2 + 1, 3), sigma * 0.55, rng)
     values += coarse.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
     return Image.fromarray(np.clip(values, 0, 255, out=values).astype(np.uint8))
+
+
+def shaken(picture: Image.Image, steps: tuple[tuple[int, int], ...]) -> Image.Image:
+    """The mean of a picture moved by `steps` within five pixels; its edge stays. Faster than a kernel, and the same."""
+    values = np.array(picture)
+    height, width, _ = values.shape
+    total = np.full((height - 4, width - 4, 3), len(steps) // 2, np.uint16)
+    for down, along in steps:
+        total += values[down : height - 4 + down, along : width - 4 + along]
+    values[2:-2, 2:-2] = total // len(steps)
+    return Image.fromarray(values)
 
 
 def grain(shape: tuple[int, ...], sigma: float, rng: np.random.Generator) -> npt.NDArray[np.int16]:

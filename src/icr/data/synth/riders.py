@@ -27,8 +27,11 @@ def lay_out_riders(settings: SceneSettings, seed: int, split: str, index: int) -
     A motorcycle's box spans the machine and whoever rides it; a rider's spans the person and the helmet. Other
     vehicles of the scene have no label.
     """
-    scene = lay_out(settings, seed, split, index, accept=lambda scene: bool(len(labelled(scene).labels)))
-    return labelled(scene)
+    return labelled(lay_out(settings, seed, split, index, accept=lambda scene: bool(_machines(scene))))
+
+
+def _machines(scene: Scene) -> list[int]:
+    return [number for number, vehicle in enumerate(scene.vehicles) if vehicle.body.kind == "motorcycle"]
 
 
 def labelled(scene: Scene) -> Scene:
@@ -36,9 +39,8 @@ def labelled(scene: Scene) -> Scene:
     labels: list[int] = []
     boxes: list[Array] = []
     pairs: list[tuple[int, int]] = []
-    for number, vehicle in enumerate(scene.vehicles):
-        if vehicle.body.kind != "motorcycle":
-            continue
+    for number in _machines(scene):
+        vehicle = scene.vehicles[number]
         machine = len(boxes)
         labels.append(2)
         boxes.append(vehicle.box)
@@ -72,9 +74,8 @@ def labelled(scene: Scene) -> Scene:
 def _shapes(scene: Scene, vehicle: Vehicle, person: int) -> tuple[list[Array], list[Array]]:
     """Outlines, in pixels, of the parts of a person below the head and of the head."""
     own = [part for part in parts(vehicle.body, vehicle.facing) if part.owner == person]
-    return [_outline(scene, vehicle, part) for part in own if not part.head], [
-        _outline(scene, vehicle, part) for part in own if part.head
-    ]
+    body, head = [part for part in own if not part.head], [part for part in own if part.head]
+    return _outlines(scene, vehicle, body), _outlines(scene, vehicle, head)
 
 
 def _before(scene: Scene, vehicle: Vehicle, person: int) -> list[Array]:
@@ -86,13 +87,12 @@ def _before(scene: Scene, vehicle: Vehicle, person: int) -> list[Array]:
         return float(np.mean([vehicle.pose.place(part.centres)[:, 2].mean() for part in heads]))
 
     nearer = [other for other in range(len(vehicle.body.people)) if other != person and depth(other) < depth(person)]
-    return [
-        _outline(scene, vehicle, part) for part in every if part.owner in nearer and (part.head or len(part.radii) == 4)
-    ]
+    hiding = [part for part in every if part.owner in nearer and (part.head or len(part.radii) == 4)]
+    return _outlines(scene, vehicle, hiding)
 
 
-def _outline(scene: Scene, vehicle: Vehicle, part: Part) -> Array:
-    return hull(spread(part, vehicle.pose.place, scene.camera))
+def _outlines(scene: Scene, vehicle: Vehicle, some: list[Part]) -> list[Array]:
+    return [hull(points) for points in spread(some, vehicle.pose.place, scene.camera)] if some else []
 
 
 def _box(shapes: list[Array], size: tuple[int, int]) -> Array | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from icr.data.synth.bodies import Facing
 from icr.data.synth.camera import Array, hull
 from icr.data.synth.canvas import Canvas, flat, rgb
 from icr.data.synth.layout import Vehicle
@@ -46,11 +47,13 @@ def paint_motorcycle(canvas: Canvas, vehicle: Vehicle, focal: float, rng: np.ran
     place = vehicle.pose.place
     every = parts(vehicle.body, vehicle.facing)
     depths = [float(place(part.centres)[:, 2].mean()) - part.order for part in every]
+    circles = spread(every, place, canvas.camera)
     for number in sorted(range(len(every)), key=lambda number: -depths[number]):
-        part = every[number]
+        part, shape = every[number], flat(hull(circles[number]))
         colour = np.array(tints[part.owner].get(part.tint, FIXED.get(part.tint, (128, 128, 128))), np.float64)
-        _round(canvas, part, spread(part, place, canvas.camera), colour, depths[number])
-        _light(canvas, part, vehicle)
+        _round(canvas, part, circles[number], shape, colour, depths[number])
+        if canvas.night:
+            canvas.draw_glow.polygon(shape, fill=_lamp(part, vehicle.facing))
     mount_plate(canvas, vehicle, focal, bool(rng.random() < 0.3), rng)
 
 
@@ -66,11 +69,12 @@ def _tints(people: int, rng: np.random.Generator) -> dict[int, dict[Tint, Rgb]]:
     return tints
 
 
-def _round(canvas: Canvas, part: Part, outline: Array, colour: Array, depth: float) -> None:
+def _round(
+    canvas: Canvas, part: Part, outline: Array, shape: list[tuple[float, float]], colour: Array, depth: float
+) -> None:
     """Fill a part, darker below and lighter where the sky lights it."""
     strength = 0.62 if canvas.night else 1.0
-    shape = hull(outline)
-    canvas.draw.polygon(flat(shape), fill=rgb(canvas.faded(colour * 0.72 * strength, depth)))
+    canvas.draw.polygon(shape, fill=rgb(canvas.faded(colour * 0.72 * strength, depth)))
     radius = float(part.radii.max()) * canvas.camera.focal / max(depth, 0.6)
     if radius < 3 or part.tint in ("tyre", "rim", "glass"):
         return
@@ -89,14 +93,10 @@ def _round(canvas: Canvas, part: Part, outline: Array, colour: Array, depth: flo
         canvas.draw.ellipse((x - glint, y - glint * 0.8, x + glint, y + glint * 0.8), fill=white)
 
 
-def _light(canvas: Canvas, part: Part, vehicle: Vehicle) -> None:
-    """Light the lamps that face the camera at night, and hide what lies behind a part."""
-    if not canvas.night:
-        return
-    shape = hull(spread(part, vehicle.pose.place, canvas.camera))
-    if part.tint == "lens" and vehicle.facing == "front":
-        canvas.draw_glow.polygon(flat(shape), fill=(255, 250, 236))
-    elif part.tint == "tail" and vehicle.facing == "rear":
-        canvas.draw_glow.polygon(flat(shape), fill=(150, 16, 16))
-    else:
-        canvas.draw_glow.polygon(flat(shape), fill=(0, 0, 0))
+def _lamp(part: Part, facing: Facing) -> Rgb:
+    """The light of a part at night: of a lamp that faces the camera, or none, which hides what lies behind."""
+    if part.tint == "lens" and facing == "front":
+        return (255, 250, 236)
+    if part.tint == "tail" and facing == "rear":
+        return (150, 16, 16)
+    return (0, 0, 0)

@@ -101,16 +101,18 @@ def house(canvas: Canvas, wall: float, side: int, near: float, far: float, rng: 
     floors = min(int((tall - 3.4) / 3.0), 9)
     columns = min(int((far - near) / 2.6), 7)
     lit = 0.28 if canvas.night else 0.0
+    panes, shades = [], []
     for floor in range(floors):
         y = 3.9 + floor * 3.0
         for column in range(columns):
             z = near + 0.7 + column * (far - near - 0.6) / max(columns, 1)
-            pane = front(z, z + 1.3, y, y + 1.5)
+            panes.append(front(z, z + 1.3, y, y + 1.5))
             shine = rng.random() < lit
-            glass = np.array([70, 82, 96]) * rng.uniform(0.7, 1.4)
-            canvas.polygon(pane, glass)
+            shades.append(rng.uniform(0.7, 1.4))
             if shine and z > 1.0:
-                canvas.shine(pane, rgb(np.array([150, 124, 78]) * rng.uniform(0.4, 1.0)))
+                canvas.shine(panes[-1], rgb(np.array([150, 124, 78]) * rng.uniform(0.4, 1.0)))
+    if panes:
+        canvas.polygons(np.array(panes), np.array([70, 82, 96]) * np.array(shades)[:, None])
     if rng.random() < 0.6:
         shop(canvas, wall, side, near, far, rng)
 
@@ -174,10 +176,12 @@ def tree(canvas: Canvas, x: float, z: float, rng: np.random.Generator) -> None:
     radii = rng.uniform(0.10, 0.17, count) * tall * scale * (24 / count) ** 0.36
     shades = np.linspace(0.55, 1.2, count) * rng.uniform(0.85, 1.12, count)
     fills = np.clip(canvas.faded(base * shades[:, None], np.full(count, z)), 0, 255).astype(int).tolist()
+    reach = float(radii.max())
+    before_lamps = canvas.lit(pixels.min(axis=0) - reach, pixels.max(axis=0) + reach)
     for (column, row), radius, (red, green, blue) in zip(pixels.tolist(), radii.tolist(), fills, strict=True):
         edges = (column - radius, row - radius * 0.8, column + radius, row + radius * 0.8)
         canvas.draw.ellipse(edges, fill=(red, green, blue))
-        if canvas.night:
+        if before_lamps:
             canvas.draw_glow.ellipse(edges, fill=(0, 0, 0))
 
 
