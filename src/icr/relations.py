@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import random
+from array import array
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     import torch
 
     from icr.data.dataset import Dataset, Sample
+
+    _Boxes: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 
 ClassRef: TypeAlias = "str | int"
 """A class by name or by index."""
@@ -415,16 +419,20 @@ def discover(dataset: Dataset) -> list[Evidence]:
     Returns:
         The pairs with at least one child inside, the recommended ones first, then by share inside, falling.
     """
-    samples = [sample for split in dataset.splits.values() for sample in split if len(sample.labels)]
-    boxes, labels = zip(*map(_relative, samples), strict=True) if samples else ((), ())
-    totals, pictures = _occurrences(labels)
-    inside, sizes = _count_inside(boxes, labels, boxes, labels)
-    chances = _chances(boxes, labels)
+    inside = _Inside()
+    places = array("q")
+    every = (sample for split in dataset.splits.values() for sample in split)
+    for place, sample in enumerate(every):  # of which none is kept: a set that is skimmed is not in memory
+        if len(sample.labels):
+            places.append(place)
+            relative = _relative(sample)
+            inside.add(relative, relative)
+    chances = _chances(dataset, places)
+    totals, pictures = inside.totals, inside.pictures
     found = []
-    for (child, parent), count in inside.items():
-        share, chance = count / totals[child], chances.get((child, parent), 0.0)
-        ratios = sorted(sizes[child, parent])
-        size = ratios[len(ratios) // 2]
+    for (child, parent), ratios in inside.sizes.items():
+        share, chance = len(ratios) / totals[child], chances.get((child, parent), 0.0)
+        size = sorted(ratios)[len(ratios) // 2]
         # Children of one picture are not independent, so pictures are what is counted; a chance of exactly 0 or 1 is a
         # matter of few draws.
         spread = math.sqrt(max(chance * (1 - chance), 1 / totals[child]) / pictures[child])
@@ -454,7 +462,7 @@ def _without_shortcuts(found: Sequence[Evidence]) -> list[Evidence]:
     ]
 
 
-def _relative(sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:
+def _relative(sample: Sample) -> _Boxes:
     """Boxes as shares of the picture's sides, so that one picture's can be laid over another's."""
     import torch
 
@@ -464,64 +472,59 @@ def _relative(sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:
     return boxes / boxes.new_tensor([width, height, width, height]).clamp(min=1e-9), labels
 
 
-def _occurrences(labels: Iterable[torch.Tensor]) -> tuple[dict[int, int], dict[int, int]]:
-    import torch
+class _Inside:
+    """Counts, picture by picture, how many children of a class lie at least half inside a parent of another.
 
-    totals: dict[int, int] = {}
-    pictures: dict[int, int] = {}
-    for each in labels:
-        for label, count in zip(*(part.tolist() for part in torch.unique(each, return_counts=True)), strict=True):
-            totals[label] = totals.get(label, 0) + count
-            pictures[label] = pictures.get(label, 0) + 1
-    return totals, pictures
+    Attributes:
+        totals, pictures: by child class: how many there are, and in how many pictures.
+        sizes: by child and parent class: the area of each child inside as a share of its parent's.
+    """
 
+    def __init__(self) -> None:
+        self.totals: Counter[int] = Counter()
+        self.pictures: Counter[int] = Counter()
+        self.sizes: dict[tuple[int, int], array[float]] = {}
 
-def _count_inside(
-    children: Sequence[torch.Tensor],
-    child_labels: Sequence[torch.Tensor],
-    parents: Sequence[torch.Tensor],
-    parent_labels: Sequence[torch.Tensor],
-) -> tuple[dict[tuple[int, int], int], dict[tuple[int, int], list[float]]]:
-    """For each (child class, parent class): children at least half inside a parent, and their relative areas."""
-    import torch
+    def add(self, children: _Boxes, parents: _Boxes) -> None:
+        """Hold the children of one picture against parents, its own or those of another."""
+        import torch
 
-    from icr.boxes import area, intersection
+        from icr.boxes import area, intersection
 
-    counts: dict[tuple[int, int], int] = {}
-    sizes: dict[tuple[int, int], list[float]] = {}
-    for low, low_labels, high, high_labels in zip(children, child_labels, parents, parent_labels, strict=True):
+        (low, low_labels), (high, high_labels) = children, parents
+        self.totals.update(low_labels.tolist())
+        self.pictures.update(set(low_labels.tolist()))
         low_area, high_area = area(low), area(high)
         holds = (intersection(low[:, None], high) >= HALF * low_area[:, None]) & (low_area[:, None] > 0)
         for parent in torch.unique(high_labels).tolist():
             areas = torch.where(holds & (high_labels == parent), high_area, math.inf).amin(1)
             held = areas.isfinite() & (low_labels != parent)
             for child, ratio in zip(low_labels[held].tolist(), (low_area / areas)[held].tolist(), strict=True):
-                counts[child, parent] = counts.get((child, parent), 0) + 1
-                sizes.setdefault((child, parent), []).append(ratio)
-    return counts, sizes
+                self.sizes.setdefault((child, parent), array("d")).append(ratio)
 
 
-def _chances(boxes: Sequence[torch.Tensor], labels: Sequence[torch.Tensor]) -> dict[tuple[int, int], float]:
-    """The share of children inside when each picture's parents come from another picture drawn at random."""
+def _chances(dataset: Dataset, places: Sequence[int]) -> dict[tuple[int, int], float]:
+    """The share of children inside when each picture's parents come from another picture drawn at random.
+
+    Args:
+        dataset: the data set.
+        places: the places of its pictures that have boxes, counted through its splits.
+    """
+    from icr.data.remembered import samples_at
+
     draw = random.Random(0)
-    chosen = draw.sample(range(len(boxes)), min(len(boxes), _NULL_PICTURES))
+    chosen = draw.sample(range(len(places)), min(len(places), _NULL_PICTURES))
     if len(chosen) < 2:
         return {}
-    totals, _ = _occurrences([labels[index] for index in chosen])
-    sums: dict[tuple[int, int], int] = {}
+    drawn = sorted(chosen)
+    boxes = dict(zip(drawn, map(_relative, samples_at(dataset, [places[at] for at in drawn])), strict=True))
+    inside = _Inside()
     for _ in range(_NULL_ROUNDS):
         # Turning a shuffled circle by one gives every picture another one's parents.
         draw.shuffle(chosen)
-        others = chosen[1:] + chosen[:1]
-        counts, _ = _count_inside(
-            [boxes[index] for index in chosen],
-            [labels[index] for index in chosen],
-            [boxes[index] for index in others],
-            [labels[index] for index in others],
-        )
-        for key, count in counts.items():
-            sums[key] = sums.get(key, 0) + count
-    return {key: count / (totals[key[0]] * _NULL_ROUNDS) for key, count in sums.items()}
+        for own, other in zip(chosen, chosen[1:] + chosen[:1], strict=True):
+            inside.add(boxes[own], boxes[other])
+    return {(child, parent): len(each) / inside.totals[child] for (child, parent), each in inside.sizes.items()}
 
 
 @dataclass(frozen=True)

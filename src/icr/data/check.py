@@ -90,7 +90,7 @@ def examine(
             if pairing is not None:
                 pairs.add(split, sample, pairing)
     looked = look(seen, progress, fresh=fresh)
-    swaps = exchanged.swapped()
+    swaps = exchanged.swapped(dataset)
     same = {each.path: each.of for each in looked.copies}
     findings = [
         *dataset.findings,
@@ -185,7 +185,7 @@ class _Pairs:
         if dataset.splits.get(trained) and not totals[f"{trained} pairs"]:
             seen = counted(totals[f"{trained} children"], "child box", "child boxes")
             yield found("pairs.none", dataset.source, f"{trained} has {seen} and not one pair")
-        for sample, label, parent, several, share in self._shared.unusual():
+        for sample, label, parent, several, share in self._shared.unusual(dataset):
             file, line, called = _called(dataset, sample, parent)
             name = dataset.names[label]
             lines = ", ".join(str(sample.lines[each]) for each in several) if len(sample.lines) else ""

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from icr.data.compact import Paths
 from icr.data.dataset import Dataset, Sample
 
 if TYPE_CHECKING:
@@ -29,13 +30,13 @@ def lights(dataset: Dataset, *, measure: bool = False) -> Counter[str]:
     """
     every = (sample for samples in dataset.splits.values() for sample in samples)
     counts: Counter[str] = Counter()
-    asked: list[str] = []
+    asked = Paths()
     for sample, light in lights_told(dataset.source, every):
-        if light:
-            counts[light] += 1
+        if light or not measure:
+            counts[light or "unknown"] += 1
         else:
             asked.append(str(sample.image))
-    counts.update(measured_all(asked) if measure else {"unknown": len(asked)})
+    counts.update(measured_all(asked))
     return Counter({light: number for light, number in counts.items() if number})
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -10,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from icr.data.compact import repeated
 from icr.data.dataset import Dataset, Finding, Sample
 from icr.data.findings import found
 from icr.data.formats.text import counted
 from icr.data.pairs import Pairing, one_of
+from icr.data.remembered import samples_at
 from icr.relations import HALF, ResolvedRelation
 
 _INSIDE, _SMALLER = 0.9, 0.5
@@ -48,8 +52,9 @@ class Exchanged:
 
     def __init__(self, relations: Sequence[ResolvedRelation]) -> None:
         self._relations = relations
+        self._taken = 0
         self._right = [0] * len(relations)
-        self._wrong: list[list[Swapped]] = [[] for _ in relations]
+        self._wrong = [array("q") for _ in relations]
 
     def add(self, sample: Sample) -> None:
         """Take in one picture."""
@@ -57,12 +62,17 @@ class Exchanged:
             way = _way(sample, relation)
             self._right[at] += way == _RIGHT
             if isinstance(way, int):
-                self._wrong[at].append(Swapped(sample, relation.child, way))
+                self._wrong[at].extend((self._taken, way))
+        self._taken += 1
 
-    def swapped(self) -> list[Swapped]:
-        """The pictures found, where nearly all others of the set stand the right way."""
-        both = zip(self._right, self._wrong, strict=True)
-        return [each for right, wrong in both if right >= _RIGHT_WAY * (right + len(wrong)) for each in wrong]
+    def swapped(self, dataset: Dataset) -> list[Swapped]:
+        """The pictures found in a set, taken in split by split, where nearly all others stand the right way."""
+        return [
+            Swapped(sample, relation.child, way)
+            for relation, right, wrong in zip(self._relations, self._right, self._wrong, strict=True)
+            if right >= _RIGHT_WAY * (right + len(wrong) // 2)
+            for sample, way in zip(samples_at(dataset, wrong[::2]), wrong[1::2], strict=True)
+        ]
 
 
 _RIGHT, _UNTOLD = "right", "untold"
@@ -119,7 +129,9 @@ class Repeats:
 
     def add(self, sample: Sample) -> None:
         """Take in one picture."""
-        self._numbers += blake2b(sample.labels.tobytes() + _shares(sample).tobytes(), digest_size=16).digest()
+        boxes = sample.labels.tobytes() + _shares(sample).tobytes()
+        several = len(sample.labels) > 1  # one box can be the same by chance, and no box says nothing
+        self._numbers += blake2b(boxes, digest_size=8).digest() if several else bytes(8)
 
     def report(self, dataset: Dataset, alike: Mapping[str, str]) -> Iterator[Finding]:
         """A finding for each such picture.
@@ -128,18 +140,13 @@ class Repeats:
             dataset: the set, whose pictures were taken in split by split.
             alike: pictures that show the same as another one, which may well have the same boxes.
         """
-        numbers = np.frombuffer(self._numbers, "S16")
-        _, first, of, count = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True)
-        again = count[of] > 1
-        if not again.any():
-            return
+        numbers = np.frombuffer(self._numbers, np.int64)
+        places = repeated(numbers)
+        places = places[numbers[places] != 0]
         others: dict[int, tuple[str, Path | None]] = {}
-        every = (sample for samples in dataset.splits.values() for sample in samples)
-        for at, sample in enumerate(every):
-            if not again[at]:
-                continue
+        for number, sample in zip(numbers[places].tolist(), samples_at(dataset, places.tolist()), strict=True):
             image = str(sample.image)
-            other, labels = others.setdefault(int(first[of[at]]), (image, sample.label_file))
+            other, labels = others.setdefault(number, (image, sample.label_file))
             if other == image or not _telling(_shares(sample)) or _root(image, alike) == _root(other, alike):
                 continue
             message = f"the {counted(len(sample.labels), 'box', 'boxes')} stand exactly as in {labels}"
@@ -164,37 +171,41 @@ def _root(image: str, alike: Mapping[str, str]) -> str:
     return image
 
 
-@dataclass
 class Shared:
-    """Counts, picture by picture, how many children of a class parents have, and keeps those with two or more.
+    """Counts, picture by picture, how many children of a class parents have, and keeps which have two or more.
 
     A child that geometry could as well have given to another parent counts for none.
     """
 
-    relations: Sequence[ResolvedRelation]
-
-    def __post_init__(self) -> None:
-        self._single: dict[int, int] = {}
-        self._several: list[tuple[Sample, int, int, list[int]]] = []
+    def __init__(self, relations: Sequence[ResolvedRelation]) -> None:
+        self._relations = relations
+        self._taken = 0
+        self._single: Counter[int] = Counter()
+        self._several: Counter[int] = Counter()
+        self._places = array("q")
+        self._held = array("q")
 
     def add(self, sample: Sample, pairing: Pairing) -> None:
         """Count the parents of one picture."""
-        for relation in self.relations:
+        for relation in self._relations:
             mine = np.flatnonzero((sample.labels == relation.child) & (pairing.parents >= 0))
             if not len(mine):
                 continue
             held = pairing.parents[mine]
             if len(set(held.tolist())) == len(held):
-                self._single[relation.child] = self._single.get(relation.child, 0) + len(held)
+                self._single[relation.child] += len(held)
                 continue
             for parent, number in zip(*np.unique(held, return_counts=True), strict=True):
                 if number == 1:
-                    self._single[relation.child] = self._single.get(relation.child, 0) + 1
+                    self._single[relation.child] += 1
                     continue
                 own = mine[held == parent]
                 plain = [child for child in own.tolist() if self._plain(sample, pairing, child, relation)]
                 if len(np.unique(sample.boxes[plain], axis=0)) > 1:  # repeated rows have a finding of their own
-                    self._several.append((sample, relation.child, int(parent), plain))
+                    self._several[relation.child] += 1
+                    self._places.append(self._taken)
+                    self._held.extend((relation.child, int(parent), len(plain), *plain))
+        self._taken += 1
 
     def _plain(self, sample: Sample, pairing: Pairing, child: int, relation: ResolvedRelation) -> bool:
         if pairing.stated[child]:
@@ -203,15 +214,31 @@ class Shared:
         allowed[child] = False
         return int((shares_inside(sample.boxes[[child]], sample.boxes[allowed])[0] >= HALF).sum()) == 1
 
-    def unusual(self) -> Iterator[tuple[Sample, int, int, list[int], float]]:
+    def unusual(self, dataset: Dataset) -> Iterator[tuple[Sample, int, int, list[int], float]]:
         """Parents with two or more children where nearly every other has one.
+
+        Args:
+            dataset: the set, whose pictures were taken in split by split.
 
         Yields:
             The picture, the child class, the parent and its children as places in the picture, and the share of
             parents in the set that have one child.
         """
-        for sample, child, parent, children in self._several:
-            single = self._single.get(child, 0)
-            several = sum(each[1] == child for each in self._several)
-            if single + several >= _FEWEST and single >= _USUAL * (single + several):
-                yield sample, child, parent, children, single / (single + several)
+        totals = {child: self._single[child] + several for child, several in self._several.items()}
+        shares = {
+            child: self._single[child] / total
+            for child, total in totals.items()
+            if total >= _FEWEST and self._single[child] >= _USUAL * total
+        }
+        entries = [entry for entry in self._entries() if entry[1] in shares]
+        for sample, entry in zip(samples_at(dataset, [place for place, *_ in entries]), entries, strict=True):
+            _, child, parent, plain = entry
+            yield sample, child, parent, plain, shares[child]
+
+    def _entries(self) -> Iterator[tuple[int, int, int, list[int]]]:
+        """The place of the picture, the child class, the parent and its children."""
+        at = 0
+        for place in self._places:
+            child, parent, count = self._held[at : at + 3]
+            at += 3 + count
+            yield place, child, parent, self._held[at - count : at].tolist()

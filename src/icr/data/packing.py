@@ -7,6 +7,7 @@ import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def unpack(body: bytes, image: Path) -> tuple[Sample | None, list[Finding]]:
         width, height, boxes, lines, named, there = _HEAD.unpack_from(body)
         end = _HEAD.size + 8 * (6 * boxes + lines)
         told = _told(body, end + named)
-        findings = [Finding(*each) for each in told.get("findings", ())]
+        findings = _findings(told)
         if not there & _SAMPLE:
             return None, findings
         whole = np.frombuffer(body, np.int64, 6 * boxes + lines, _HEAD.size)
@@ -89,7 +90,7 @@ def summary(body: bytes) -> tuple[bool, list[Finding]]:
     try:
         _, _, boxes, lines, named, there = _HEAD.unpack_from(body)
         told = _told(body, _HEAD.size + 8 * (6 * boxes + lines) + named)
-        return bool(there & _SAMPLE), [Finding(*each) for each in told.get("findings", ())]
+        return bool(there & _SAMPLE), _findings(told)
     except (struct.error, TypeError, AttributeError) as error:
         raise ValueError(f"not a packed sample: {error}") from error
 
@@ -101,6 +102,15 @@ def _told(body: bytes, start: int) -> dict[str, Any]:
         raise ValueError("not a packed sample: cut off")
     read: dict[str, Any] = json.loads(body[start:])
     return read
+
+
+def _findings(told: dict[str, Any]) -> list[Finding]:
+    return [_finding(*each) for each in told.get("findings", ())]
+
+
+def _finding(*said: Any) -> Finding:
+    few: list[Any] = [intern(each) for each in said[:2]]  # the same words in all, held once
+    return Finding(*few, *said[2:])
 
 
 def _json(told: dict[str, object]) -> bytes:

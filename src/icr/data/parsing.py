@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
-from pathlib import Path
 from typing import TypeAlias
 
 from icr.data.dataset import Finding, Sample
 from icr.data.packing import pack
 
-Parse: TypeAlias = Callable[[Path], tuple["Sample | None", list[Finding]]]
-"""A picture to its sample, None where it cannot be used, and to what was found; can be sent to another process."""
+Parse: TypeAlias = Callable[[str], tuple["Sample | None", list[Finding]]]
+"""A picture's path to its sample, None where it cannot be used, and to what was found; can be sent to another process.
+
+The path may be followed by a zero byte and what else the reader needs to find the labels."""
 
 _WORTH_PROCESSES = 4_000
 """Fewer new pictures are parsed sooner than other processes are ready."""
@@ -82,4 +83,4 @@ def _packed_part(pictures: Sequence[str]) -> list[bytes]:
 
 
 def _packed(parse: Parse, picture: str) -> bytes:
-    return pack(*parse(Path(picture)))
+    return pack(*parse(picture))

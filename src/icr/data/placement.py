@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -36,8 +37,8 @@ class Placement:
 
 @dataclass
 class _Gathered:
-    sizes: list[float] = field(default_factory=list)
-    centres: list[tuple[float, float]] = field(default_factory=list)
+    sizes: array[float] = field(default_factory=lambda: array("d"))
+    centres: array[float] = field(default_factory=lambda: array("d"))
 
 
 def placements(dataset: Dataset) -> dict[tuple[str, str], Placement]:
@@ -83,11 +84,11 @@ def _gather(sample: Sample, gathered: dict[tuple[int, int], _Gathered]) -> None:
         ):
             found = gathered.setdefault((child, parent), _Gathered())
             found.sizes.append(size)
-            found.centres.append((centre[0], centre[1]))
+            found.centres.extend(centre)
 
 
 def _placement(gathered: _Gathered) -> Placement:
-    centres = np.array(gathered.centres)
+    centres = np.array(gathered.centres).reshape(-1, 2)
     low, median, high = np.quantile(gathered.sizes, (0.25, 0.5, 0.75)).tolist()
     cells = np.clip((centres * GRID).astype(np.int64), 0, GRID - 1)
     heat = np.zeros((GRID, GRID), np.int64)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from array import array
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
@@ -17,13 +18,14 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, overload
 
-from icr.data.dataset import Finding, Sample
+from icr.data.compact import Paths
+from icr.data.dataset import Dataset, Finding, Sample
 from icr.data.packing import summary, unpack
 from icr.data.parsing import Parse, Parser
 from icr.data.sqlite_file import SqliteFile, folder
 
 FilesOf: TypeAlias = Callable[[str], Iterable[str]]
-"""A picture's path to the paths of everything that its sample is made from."""
+"""A picture to the paths of everything that its sample is made from."""
 
 ReadAll: TypeAlias = Callable[[Sequence[str], Parse, FilesOf, str], "tuple[Sequence[Sample], list[Finding]]"]
 """`read_pictures` or `read_now`."""
@@ -41,7 +43,7 @@ def read_now(
     pictures: Sequence[str], parse: Parse, files_of: FilesOf, meaning: str
 ) -> tuple[list[Sample], list[Finding]]:
     """As `read_pictures`, but into memory, and nothing is known from before."""
-    read = [parse(Path(each)) for each in pictures]
+    read = [parse(each) for each in pictures]
     return [sample for sample, _ in read if sample is not None], [each for _, found in read for each in found]
 
 
@@ -49,18 +51,28 @@ class StoredSamples(Sequence[Sample]):
     """The pictures of a split, each fetched from the cache when it is asked for; its arrays cannot be written to.
 
     Args:
-        pictures: their paths, in order.
-        stamps: what each picture's files were when it was read.
+        pictures: what was read, in order.
+        usable: the places of those that have a sample.
+        stamps: what the files of each of these were when it was read.
         store: the cache file.
         parse: reads a picture that the cache does not hold.
+        held: samples that the cache does not hold, by their places.
     """
 
-    def __init__(self, pictures: Sequence[str], stamps: array[int], store: Path, parse: Parse) -> None:
-        self._pictures, self._stamps, self._store, self._parse = pictures, stamps, store, parse
-        self._held: dict[int, Sample] = {}
+    def __init__(
+        self,
+        pictures: Sequence[str],
+        usable: Sequence[int],
+        stamps: array[int],
+        store: Path,
+        parse: Parse,
+        held: dict[int, Sample],
+    ) -> None:
+        self._pictures, self._usable, self._stamps = pictures, usable, stamps
+        self._store, self._parse, self._held = store, parse, held
 
     def __len__(self) -> int:
-        return len(self._pictures)
+        return len(self._usable)
 
     @overload
     def __getitem__(self, place: int) -> Sample: ...
@@ -68,38 +80,43 @@ class StoredSamples(Sequence[Sample]):
     def __getitem__(self, place: slice) -> list[Sample]: ...
     def __getitem__(self, place: int | slice) -> Sample | list[Sample]:
         if isinstance(place, slice):
-            return list(self._fetch(range(len(self))[place]))
-        return next(self._fetch([range(len(self))[place]]))
+            return list(self.fetch(range(len(self))[place]))
+        return next(self.fetch([range(len(self))[place]]))
 
     def __iter__(self) -> Iterator[Sample]:
-        return self._fetch(range(len(self)))
+        return self.fetch(range(len(self)))
 
-    def _fetch(self, places: Sequence[int]) -> Iterator[Sample]:
+    def fetch(self, places: Sequence[int]) -> Iterator[Sample]:
+        """The samples at some places, in the order asked for."""
         file = _open(self._store)
         try:
             for start in range(0, len(places), _CHUNK):
                 chunk = places[start : start + _CHUNK]
-                paths = [os.fsencode(self._pictures[at]) for at in chunk]
-                known = _known(file, [(path, self._stamps[at]) for path, at in zip(paths, chunk, strict=True)])
-                for at, path in zip(chunk, paths, strict=True):
-                    yield self._held.get(at) or self._one(at, known.get(path))
+                pictures = [self._pictures[self._usable[at]] for at in chunk]
+                keys = [(os.fsencode(picture), self._stamps[at]) for picture, at in zip(pictures, chunk, strict=True)]
+                known = _known(file, keys)
+                for at, picture, (key, _) in zip(chunk, pictures, keys, strict=True):
+                    yield self._held.get(at) or self._one(at, picture, known.get(key))
         finally:
             file.close()
 
-    def _one(self, at: int, body: bytes | None) -> Sample:
-        image = Path(self._pictures[at])
+    def _one(self, at: int, picture: str, body: bytes | None) -> Sample:
         sample = None
         if body is not None:
             try:
-                sample = unpack(body, image)[0]
+                sample = unpack(body, _image(picture))[0]
             except ValueError:
                 sample = None
         if sample is None:
-            sample = self._parse(image)[0]
+            sample = self._parse(picture)[0]
             if sample is None:  # gone, or spoilt, since it was read
-                raise OSError(None, "has changed while it was being read", str(image))
+                raise OSError(None, "has changed while it was being read", str(_image(picture)))
             self._held[at] = sample
         return sample
+
+
+def _image(picture: str) -> Path:
+    return Path(picture.partition("\0")[0])
 
 
 class JoinedSamples(Sequence[Sample]):
@@ -129,6 +146,24 @@ class JoinedSamples(Sequence[Sample]):
         for part in self._parts:
             yield from part
 
+    def fetch(self, places: Sequence[int]) -> Iterator[Sample]:
+        """The samples at some places, which must be in order."""
+        yield from _from_parts(self._parts, places)
+
+
+def samples_at(dataset: Dataset, places: Sequence[int]) -> Iterator[Sample]:
+    """The pictures at some places of a set, in order, counted through its splits; no others are fetched."""
+    return _from_parts(list(dataset.splits.values()), places)
+
+
+def _from_parts(parts: Sequence[Sequence[Sample]], places: Sequence[int]) -> Iterator[Sample]:
+    start = 0
+    for part in parts:
+        low, high = bisect_left(places, start), bisect_left(places, start + len(part))
+        own = [place - start for place in places[low:high]]
+        yield from part.fetch(own) if isinstance(part, (StoredSamples, JoinedSamples)) else map(part.__getitem__, own)
+        start += len(part)
+
 
 def joined(parts: Sequence[Sequence[Sample]]) -> Sequence[Sample]:
     """Parts of a split, one after the other, as one; in memory where they are."""
@@ -143,7 +178,8 @@ def read_pictures(
     """Read pictures, those that are known from before and have not changed since excepted.
 
     Args:
-        pictures: the paths of the picture files, in order.
+        pictures: the paths of the picture files, in order; a path may be followed by a zero byte and what else `parse`
+            needs to find the labels.
         parse: reads one.
         files_of: what its sample is made from, itself included.
         meaning: whatever else the result depends on: the reader and its settings.
@@ -151,8 +187,7 @@ def read_pictures(
     Returns:
         The usable pictures, none of them in memory, and the findings of all, in order.
     """
-    names: list[str] = []
-    stamps = array("q")
+    usable, stamps = array("q"), array("q")
     findings: list[Finding] = []
     path = folder() / "labels.sqlite"
     salt = blake2b(f"{_FORM} {meaning}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
@@ -160,21 +195,21 @@ def read_pictures(
     held: dict[int, Sample] = {}
     with Parser(parse) as parser:
         try:
-            for row in _rows(pictures, parser, files_of, salt, file):
+            for place, row in enumerate(_rows(pictures, parser, files_of, salt, file)):
                 there, found = summary(row.body)
                 findings += found
                 if there:
                     if not row.settled:
-                        sample, _ = unpack(row.body, Path(row.picture))
+                        sample, _ = unpack(row.body, _image(row.picture))
                         if sample is not None:
-                            held[len(names)] = sample
-                    names.append(row.picture)
+                            held[len(usable)] = sample
+                    usable.append(place)
                     stamps.append(row.stamp)
         finally:
             file.close()
-    samples = StoredSamples(names, stamps, path, parse)
-    samples._held.update(held)
-    return samples, findings
+    kept = pictures if isinstance(pictures, Paths) else Paths(pictures)
+    every = range(len(kept))
+    return StoredSamples(kept, every if len(usable) == len(every) else usable, stamps, path, parse, held), findings
 
 
 class _Row(NamedTuple):

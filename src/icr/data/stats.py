@@ -185,8 +185,9 @@ def measure(dataset: Dataset, relations: Sequence[Relation] = (), *, light: bool
             taken.add_pairs(pairing, children(sample, resolved))
     labels, boxes, sides, counts = taken.arrays()
     is_child = np.isin(labels, child_classes)
-    of = np.repeat(np.arange(len(counts)), counts)
-    each_child = np.bincount(of[is_child], minlength=len(counts)).astype(np.int64)
+    ends = np.cumsum(counts)
+    until = np.concatenate([[0], np.cumsum(is_child)])
+    each_child = until[ends] - until[ends - counts]
     resolutions = Counter[tuple[int, int]](zip(*sides.astype(np.int64).T.tolist(), strict=True))
     sides[(sides <= 0).any(1)] = np.nan
     sides = np.repeat(sides, counts, axis=0)
@@ -241,8 +242,9 @@ class _Taken:
 
     def arrays(self) -> tuple[npt.NDArray[np.int64], Floats, Floats, npt.NDArray[np.int64]]:
         """Labels (N,), boxes (N, 4), sides of each picture (P, 2) and the number of its boxes (P,)."""
-        labels, counts = np.array(self.labels, np.int64), np.array(self.counts, np.int64)
-        return labels, np.array(self.boxes).reshape(-1, 4), np.array(self.sides, np.float64).reshape(-1, 2), counts
+        labels, counts = np.frombuffer(self.labels, np.int64), np.frombuffer(self.counts, np.int64)
+        boxes = np.frombuffer(self.boxes, np.float64).reshape(-1, 4)
+        return labels, boxes, np.array(self.sides, np.float64).reshape(-1, 2), counts
 
 
 def paper_rows() -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ from icr.data.formats.objects import (
 from icr.data.formats.registry import Format, register
 from icr.data.formats.text import counted, read_lines, shown
 from icr.data.formats.yolo_config import requested
-from icr.data.remembered import ReadAll, read_now, read_pictures
+from icr.data.remembered import ReadAll, read_now
 from icr.errors import InputError
 from icr.version import __version__
 
@@ -64,25 +64,12 @@ def find_subsets(source: Path) -> dict[str, Path]:
     return found_
 
 
-def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
+def read(source: Path, splits: Sequence[str] | None = None, read_all: ReadAll = read_now) -> Dataset:
     """Read CRPD, or one of its subsets.
 
     Raises:
         InputError: the folder holds no subset.
     """
-    return _read(source, splits, read_now)
-
-
-def skim(source: Path, splits: Sequence[str] | None = None) -> Dataset:
-    """Read CRPD as `read` does, but leave its samples in the cache, from where each comes when asked for.
-
-    Raises:
-        InputError: as `read`.
-    """
-    return _read(source, splits, read_pictures)
-
-
-def _read(source: Path, splits: Sequence[str] | None, read_all: ReadAll) -> Dataset:
     subsets = find_subsets(source)
     if not subsets:
         raise InputError(f"{source} holds no CRPD; expected a folder such as CRPD_multi with train/images")
@@ -116,9 +103,9 @@ def _files_of(image: str) -> tuple[str, str]:
     return image, str(_label_file(Path(image)))
 
 
-def _parse(image: Path) -> tuple[Sample | None, list[Finding]]:
+def _parse(image: str) -> tuple[Sample | None, list[Finding]]:
     findings: list[Finding] = []
-    return _read_picture(image, findings), findings
+    return _read_picture(Path(image), findings), findings
 
 
 def _read_picture(image: Path, findings: list[Finding]) -> Sample | None:
@@ -199,11 +186,10 @@ def _plate(fields: list[str], line: str, number: int, file: Path, findings: list
 
 
 FORMAT = register(
-    Format(
+    Format.by_picture(
         "crpd",
         "a folder of CRPD with CRPD_single/train/images and so on",
         lambda source: bool(find_subsets(source)),
         read,
-        skim=skim,
     )
 )

@@ -31,7 +31,7 @@ from icr.data.formats.registry import Format, register
 from icr.data.formats.text import counted, is_text, shown
 from icr.data.formats.yolo_config import requested
 from icr.data.pictures import Header, is_picture
-from icr.data.remembered import ReadAll, joined, read_now, read_pictures
+from icr.data.remembered import ReadAll, joined, read_now
 from icr.errors import InputError, nearest
 from icr.relations import Relation
 from icr.version import __version__
@@ -64,30 +64,24 @@ def find_splits(source: Path) -> dict[str, Path]:
     return {}
 
 
-def read(source: Path, splits: Sequence[str] | None = None, *, scenarios: Sequence[str] | None = None) -> Dataset:
+def read(
+    source: Path,
+    splits: Sequence[str] | None = None,
+    read_all: ReadAll = read_now,
+    *,
+    scenarios: Sequence[str] | None = None,
+) -> Dataset:
     """Read LSV-LP.
 
     Args:
         source: the folder.
         splits: read these alone; None: all.
+        read_all: reads the pictures of a scenario.
         scenarios: read these alone (the paper uses ``move2move``); None: all that are there.
 
     Raises:
         InputError: the folder is no LSV-LP, or has no such split or scenario.
     """
-    return _read(source, splits, scenarios, read_now)
-
-
-def skim(source: Path, splits: Sequence[str] | None = None, *, scenarios: Sequence[str] | None = None) -> Dataset:
-    """Read LSV-LP as `read` does, but leave its samples in the cache, from where each comes when asked for.
-
-    Raises:
-        InputError: as `read`.
-    """
-    return _read(source, splits, scenarios, read_pictures)
-
-
-def _read(source: Path, splits: Sequence[str] | None, scenarios: Sequence[str] | None, read_all: ReadAll) -> Dataset:
     folders = find_splits(source)
     if not folders:
         raise InputError(f"{source} holds no LSV-LP; expected folders such as train/jsons and train/videos")
@@ -142,9 +136,9 @@ def _files_of(labels: Labels, image: str) -> tuple[str, ...]:
     return image, *labels.files(frame_of(image))
 
 
-def _parse(labels: Labels, labelled: bool, image: Path) -> tuple[Sample | None, list[Finding]]:
+def _parse(labels: Labels, labelled: bool, image: str) -> tuple[Sample | None, list[Finding]]:
     findings: list[Finding] = []
-    return _read_frame(image, frame_of(str(image)), labels, labelled, findings), findings
+    return _read_frame(Path(image), frame_of(image), labels, labelled, findings), findings
 
 
 def _in_order(key: Key) -> tuple[Any, Any]:
@@ -306,16 +300,10 @@ def _text(number: Any) -> dict[str, Any]:
 
 _EXPECTS = "a folder of LSV-LP with train/jsons and train/videos"
 
-FORMAT = register(Format("lsv-lp", _EXPECTS, lambda source: bool(find_splits(source)), read, skim=skim))
+FORMAT = register(Format.by_picture("lsv-lp", _EXPECTS, lambda source: bool(find_splits(source)), read))
 
 for _scenario in SCENARIOS:
     # One scenario alone is asked for by name; looking never finds it.
     register(
-        Format(
-            f"lsv-lp-{_scenario}",
-            _EXPECTS,
-            lambda source: False,
-            partial(read, scenarios=(_scenario,)),
-            skim=partial(skim, scenarios=(_scenario,)),
-        )
+        Format.by_picture(f"lsv-lp-{_scenario}", _EXPECTS, lambda source: False, partial(read, scenarios=(_scenario,)))
     )

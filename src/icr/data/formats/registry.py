@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from icr.data.dataset import Dataset
+from icr.data.remembered import ReadAll, read_now, read_pictures
 from icr.errors import InputError, nearest
 
 Images = Literal["copy", "link", "reference"]
 """What becomes of the pictures of a data set that is written: copied, linked to, or left where they are."""
 
 Reader: TypeAlias = Callable[[Path, "Sequence[str] | None"], Dataset]
+PictureReader: TypeAlias = Callable[[Path, "Sequence[str] | None", ReadAll], Dataset]
 Writer: TypeAlias = Callable[[Dataset, Path, Images], "tuple[str, ...]"]
 
 
@@ -37,6 +39,31 @@ class Format:
     read: Reader
     write: Writer | None = None
     skim: Reader | None = None
+
+    @classmethod
+    def by_picture(
+        cls,
+        name: str,
+        expects: str,
+        recognise: Callable[[Path], bool],
+        read: PictureReader,
+        write: Writer | None = None,
+    ) -> Format:
+        """A format that is read picture by picture, both into memory and by skimming.
+
+        Args:
+            name, expects, recognise, write: as of `Format`.
+            read: takes as its third argument the function that reads its pictures, such as
+                `icr.data.remembered.read_now`.
+        """
+
+        def into_memory(source: Path, splits: Sequence[str] | None = None) -> Dataset:
+            return read(source, splits, read_now)
+
+        def skim(source: Path, splits: Sequence[str] | None = None) -> Dataset:
+            return read(source, splits, read_pictures)
+
+        return cls(name, expects, recognise, into_memory, write, skim)
 
 
 _formats: dict[str, Format] = {}

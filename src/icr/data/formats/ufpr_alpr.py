@@ -29,7 +29,7 @@ from icr.data.formats.objects import (
 from icr.data.formats.registry import Format, register
 from icr.data.formats.text import read_lines, shown
 from icr.data.formats.yolo_config import requested
-from icr.data.remembered import ReadAll, read_now, read_pictures
+from icr.data.remembered import ReadAll, read_now
 from icr.errors import InputError
 from icr.relations import Relation
 from icr.version import __version__
@@ -81,25 +81,12 @@ def _number(track: Path) -> int:
     return int(match[1]) if match else 0
 
 
-def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
+def read(source: Path, splits: Sequence[str] | None = None, read_all: ReadAll = read_now) -> Dataset:
     """Read UFPR-ALPR.
 
     Raises:
         InputError: the folder holds no track.
     """
-    return _read(source, splits, read_now)
-
-
-def skim(source: Path, splits: Sequence[str] | None = None) -> Dataset:
-    """Read UFPR-ALPR as `read` does, but leave its samples in the cache, from where each comes when asked for.
-
-    Raises:
-        InputError: as `read`.
-    """
-    return _read(source, splits, read_pictures)
-
-
-def _read(source: Path, splits: Sequence[str] | None, read_all: ReadAll) -> Dataset:
     tracks = find_tracks(source)
     if not tracks:
         raise InputError(f"{source} holds no UFPR-ALPR; expected folders such as training/track0001")
@@ -133,9 +120,9 @@ def _files_of(image: str) -> tuple[str, str]:
     return image, f"{os.path.splitext(image)[0]}.txt"  # noqa: PTH122 (called for every picture)
 
 
-def _parse(image: Path) -> tuple[Sample | None, list[Finding]]:
+def _parse(image: str) -> tuple[Sample | None, list[Finding]]:
     findings: list[Finding] = []
-    return _read_picture(image, findings), findings
+    return _read_picture(Path(image), findings), findings
 
 
 def _read_picture(image: Path, findings: list[Finding]) -> Sample | None:
@@ -248,11 +235,10 @@ def _outline(entries: Entries, file: Path, findings: list[Finding]) -> list[tupl
 
 
 FORMAT = register(
-    Format(
+    Format.by_picture(
         "ufpr-alpr",
         "a folder of UFPR-ALPR with training/track0001 and so on",
         lambda source: bool(find_tracks(source)),
         read,
-        skim=skim,
     )
 )

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from icr.data.compact import Paths, hashes, stand_again
 from icr.data.dataset import UNSTATED, Dataset, Finding, Sample
 from icr.data.findings import found
 from icr.data.formats.boxes import cut_circles, kept_parents, usable
@@ -19,7 +24,7 @@ from icr.data.formats.text import counted, read_lines
 from icr.data.formats.yolo_config import Config, find_config, list_pictures, read_config, requested
 from icr.data.formats.yolo_rows import Ints, Rows, keep_usable, pairs_by_order, parse_pairs, parse_rows
 from icr.data.formats.yolo_write import label_rows, pair_rows, relation_block, write, write_config, write_split
-from icr.data.remembered import ReadAll, read_now, read_pictures
+from icr.data.remembered import ReadAll, read_now
 from icr.errors import InputError
 from icr.relations import ResolvedRelation, resolve
 from icr.version import __version__
@@ -79,25 +84,12 @@ def _beside_images(image: str, folder: str) -> str:
     return f"{before}{os.sep}{folder}{os.sep}{stem}.txt" if images else ""
 
 
-def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
+def read(source: Path, splits: Sequence[str] | None = None, read_all: ReadAll = read_now) -> Dataset:
     """Read a YOLO data set.
 
     Raises:
         InputError: there is no `data.yaml`, or it cannot be one.
     """
-    return _read(source, splits, read_now)
-
-
-def skim(source: Path, splits: Sequence[str] | None = None) -> Dataset:
-    """Read a YOLO data set as `read` does, but leave its samples in the cache, from where each comes when asked for.
-
-    Raises:
-        InputError: as `read`.
-    """
-    return _read(source, splits, read_pictures)
-
-
-def _read(source: Path, splits: Sequence[str] | None, read_all: ReadAll) -> Dataset:
     file = find_config(source)
     if file is None:
         raise InputError(f"{source} is no data.yaml and holds none; expected one with names:, train: and val:")
@@ -108,16 +100,18 @@ def _read(source: Path, splits: Sequence[str] | None, read_all: ReadAll) -> Data
     meaning = f"yolo {__version__} {len(config.names)} {config.ordered} {relations}"
     read_splits: dict[str, Sequence[Sample]] = {}
     folders: set[str] = set()
-    every: list[list[str]] = []
+    every: list[Paths] = []
     for split in requested(list(config.splits), splits, file):
-        pictures: list[str] = []
+        entries: list[Paths] = []
         for entry in config.splits[split]:
             listed, is_folder = list_pictures(entry, config, findings)
-            pictures += listed
+            entries.append(listed)
             if is_folder:
                 beside = (_beside_images(each, "labels") for each in listed)
                 folders.update(os.path.dirname(each) for each in beside if each)  # noqa: PTH120
-        _report_repeats(pictures, split, config.file, findings)
+        pictures = entries[0] if len(entries) == 1 else Paths(chain(*entries))
+        for again in stand_again(pictures):
+            findings.append(found("picture.listed_twice", pictures[again], f"stands twice in {split} of {file.name}"))
         every.append(pictures)
         samples, said = read_all(pictures, parse, _files_of, meaning)
         findings += said
@@ -146,14 +140,6 @@ def _order_by(config: Config) -> Sequence[ResolvedRelation]:
         return ()
 
 
-def _report_repeats(pictures: Sequence[str], split: str, file: Path, findings: list[Finding]) -> None:
-    seen: set[str] = set()
-    for each in pictures:
-        if each in seen:
-            findings.append(found("picture.listed_twice", each, f"stands twice in {split} of {file.name}"))
-        seen.add(each)
-
-
 def _replace_missing_labels(samples: Sequence[Sample], split: str, file: Path, findings: list[Finding]) -> None:
     """Say once that a whole split has no label file, in place of saying so of each picture."""
     own = {str(label_file(sample.image)) for sample in samples}
@@ -163,21 +149,23 @@ def _replace_missing_labels(samples: Sequence[Sample], split: str, file: Path, f
     findings.append(found("labels.none", file, message))
 
 
-def _report_stray_labels(folders: Iterable[str], every: Iterable[Sequence[str]], findings: list[Finding]) -> None:
-    there = [each for folder in sorted(map(Path, folders)) if folder.is_dir() for each in _texts(folder)]
-    read_labels = {_label_file(each) for pictures in every for each in pictures} if there else set()
-    for each in there:
-        if each not in read_labels and os.path.basename(each) != "classes.txt":  # noqa: PTH119
+def _report_stray_labels(folders: Iterable[str], every: Sequence[Paths], findings: list[Finding]) -> None:
+    count = sum(map(len, every))
+    read_labels = array("q", np.sort(hashes((_label_file(each) for pictures in every for each in pictures), count)))
+    for folder in sorted(map(Path, folders)):
+        for each in sorted(_strays(folder, read_labels)):
             findings.append(found("labels.no_picture", each, "there is no picture of this name in images/"))
 
 
-def _texts(folder: Path) -> list[str]:
-    """The paths of the .txt files in a folder, in order; none where it cannot be opened."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(each.path for each in entries if each.name.endswith(".txt"))
-    except OSError:
-        return []
+def _strays(folder: Path, known: Sequence[int]) -> Iterator[str]:
+    """The .txt files in a folder whose paths' hashes are not among those known; none where it cannot be opened."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for each in entries:
+            if each.name.endswith(".txt") and each.name != "classes.txt":
+                number = hash(each.path)
+                at = bisect_left(known, number)
+                if at == len(known) or known[at] != number:
+                    yield each.path
 
 
 def _files_of(image: str) -> tuple[str, str, str]:
@@ -185,10 +173,10 @@ def _files_of(image: str) -> tuple[str, str, str]:
 
 
 def _parse(
-    classes: int, ordered: bool, relations: Sequence[ResolvedRelation], image: Path
+    classes: int, ordered: bool, relations: Sequence[ResolvedRelation], image: str
 ) -> tuple[Sample | None, list[Finding]]:
     findings: list[Finding] = []
-    return _read_sample(image, classes, ordered, relations, findings), findings
+    return _read_sample(Path(image), classes, ordered, relations, findings), findings
 
 
 def _read_sample(
@@ -261,12 +249,11 @@ def _in_pixels(
 
 
 FORMAT = register(
-    Format(
+    Format.by_picture(
         "yolo",
         "a data.yaml, or a folder that holds one",
         lambda source: find_config(source) is not None,
         read,
         write,
-        skim,
     )
 )

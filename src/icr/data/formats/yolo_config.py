@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from heapq import merge
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from icr.data.compact import Paths
 from icr.data.dataset import Finding, UnreadableRelations
 from icr.data.findings import found
 from icr.data.formats.text import LARGEST_SETTINGS, counted, is_text, read_lines, read_settings_text, shown
@@ -195,7 +197,7 @@ def _root(content: dict[Any, Any], file: Path, findings: list[Finding]) -> Path:
     return beside
 
 
-def list_pictures(entry: str, config: Config, findings: list[Finding]) -> tuple[list[str], bool]:
+def list_pictures(entry: str, config: Config, findings: list[Finding]) -> tuple[Paths, bool]:
     """The paths of the pictures that one entry of a split names, and whether the entry is a folder.
 
     A folder is walked to its depths, files in order of path, hidden ones left out. A list names one picture a line:
@@ -212,7 +214,7 @@ def list_pictures(entry: str, config: Config, findings: list[Finding]) -> tuple[
     if _climbs_to_nothing(entry, path, config.root):
         message = f"{shown(entry)} leads out of {config.root}, to no picture, and is refused"
         findings.append(found("paths.climbs", config.file, message))
-        return [], False
+        return Paths(), False
     if exists(path) and not path.is_relative_to(config.root):
         findings.append(found("paths.outside_root", config.file, f"{entry} lies outside {config.root}"))
     if exists(path) and path.is_dir():
@@ -220,10 +222,10 @@ def list_pictures(entry: str, config: Config, findings: list[Finding]) -> tuple[
     if exists(path) and path.suffix.lower() == ".txt":
         return _listed(path, config.root, findings), False
     if exists(path) and is_picture(path):
-        return [str(path)], False
+        return Paths([str(path)]), False
     message = f"{entry} (looked for at {path}) is no folder, no list of pictures and no picture"
     findings.append(found("yaml.split_missing", config.file, message))
-    return [], False
+    return Paths(), False
 
 
 def _climbs_to_nothing(entry: str, path: Path, root: Path) -> bool:
@@ -237,8 +239,8 @@ def _climbs_to_nothing(entry: str, path: Path, root: Path) -> bool:
     return not Path(os.path.normpath(root / entry.removeprefix("../"))).is_relative_to(root) and entry.startswith("..")
 
 
-def _walk(folder: Path, findings: list[Finding]) -> list[str]:
-    pictures: list[str] = []
+def _walk(folder: Path, findings: list[Finding]) -> Paths:
+    by_folder: list[Paths] = []
     visited: set[str] = set()
 
     def unreadable(error: OSError) -> None:
@@ -253,12 +255,13 @@ def _walk(folder: Path, findings: list[Finding]) -> list[str]:
             continue
         visited.add(real)
         folders[:] = sorted(each for each in folders if not each.startswith("."))
-        pictures.extend(os.path.join(parent, each) for each in files if is_picture(each) and each[0] != ".")  # noqa: PTH118
-    return sorted(pictures)
+        names = sorted(each for each in files if is_picture(each) and each[0] != ".")
+        by_folder.append(Paths(os.path.join(parent, each) for each in names))  # noqa: PTH118
+    return by_folder[0] if len(by_folder) == 1 else Paths(merge(*by_folder))
 
 
-def _listed(file: Path, root: Path, findings: list[Finding]) -> list[str]:
-    pictures: list[str] = []
+def _listed(file: Path, root: Path, findings: list[Finding]) -> Paths:
+    pictures = Paths()
     absolute = 0
     for number, line in enumerate(read_lines(file, findings) or (), 1):
         entry = line.strip()
