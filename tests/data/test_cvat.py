@@ -247,7 +247,7 @@ def test_what_is_written_is_what_cvat_reads(tmp_path: Path) -> None:
     root = export(tmp_path / "a", xml(CAR.format(group(7)), PLATE.format(group(7)), PLATE.format(group(8))))
     write(read(root), tmp_path / "b", "cvat")
     text = (tmp_path / "b" / "annotations.xml").read_text(encoding="utf-8")
-    assert '<image id="0" name="train/a.png" subset="train" width="100" height="80">' in text
+    assert '<image id="0" name="train/a.png" width="100" height="80">' in text
     assert 'xtl="20.0" ytl="20.0" xbr="80.0" ybr="60.0" z_order="0" group_id="1">' in text
     assert text.count('group_id="1"') == 2 and text.count('group_id="2"') == 1
     labels = json.loads((tmp_path / "b" / "labels.json").read_text(encoding="utf-8"))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from icr.data.findings import found
 from icr.data.formats.folders import place, relative_names
 from icr.data.formats.registry import Images
 from icr.data.formats.text import read_settings_text, shown
+from icr.data.formats.yolo_config import requested
 from icr.data.formats.yolo_write import relation_block
 from icr.data.pictures import exists, is_picture
 from icr.errors import InputError
@@ -159,6 +161,30 @@ def split_of(stated: str, key: str) -> str:
     return "train"
 
 
+Item = TypeVar("Item")
+
+
+def read_splits(
+    by_split: Mapping[str, Sequence[Item]],
+    wanted: Sequence[str] | None,
+    dataset: Dataset,
+    file: Path,
+    sample: Callable[[Item], Sample | None],
+) -> Dataset:
+    """Fill a data set with the splits wanted, in their usual order; a split without a usable picture is a finding.
+
+    Raises:
+        InputError: a split is wanted that there is not.
+    """
+    splits: dict[str, list[Sample]] = {}
+    for split in requested([each for each in SPLITS if each in by_split], wanted, dataset.source):
+        splits[split] = [made for each in by_split[split] if (made := sample(each)) is not None]
+        if not splits[split]:
+            dataset.findings.append(found("split.empty", file, f"{split} has no usable picture"))
+    dataset.splits = splits
+    return dataset
+
+
 def looks_like_tasks(file: Path) -> bool:
     """Whether a file begins as a list of tasks does."""
     try:
@@ -173,10 +199,16 @@ def looks_like_tasks(file: Path) -> bool:
 
 
 class Pictures:
-    """Finds pictures in and below a folder by the names that tools give them."""
+    """Finds pictures in and below a folder by the names that tools give them.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where to look.
+        cleaned: the tool takes characters out of the names of pictures that are uploaded to it.
+    """
+
+    def __init__(self, folder: Path, *, cleaned: bool = False) -> None:
         self._folder = folder
+        self._cleaned = cleaned
         self._by_name: dict[str, list[Path]] | None = None
 
     def find(self, *names: str) -> Path | None:
@@ -185,6 +217,8 @@ class Pictures:
             path = PurePosixPath(name.replace("\\", "/"))
             if "\x00" in name or not path.name or ".." in path.parts:
                 continue
+            if self._cleaned and len(path.parts) == 1 and len(self._named(path.name)) > 1:
+                continue  # an upload, of which the folder and some characters are lost
             tail = Path(*path.parts[1:]) if path.is_absolute() else Path(*path.parts)
             for base in (self._folder, self._folder / "images"):
                 if exists(base / tail) and (base / tail).is_file():
@@ -202,8 +236,21 @@ class Pictures:
                 folders[:] = sorted(each for each in folders if not each.startswith("."))
                 for each in files:
                     if is_picture(each):
-                        self._by_name.setdefault(each, []).append(Path(parent, each))
-        return self._by_name.get(name, [])
+                        self._by_name.setdefault(self._key(each), []).append(Path(parent, each))
+        return self._by_name.get(self._key(name), [])
+
+    def _key(self, name: str) -> str:
+        return _as_uploaded(name) if self._cleaned else name
+
+
+def _as_uploaded(name: str) -> str:
+    """A file's name as Django stores an upload.
+
+    Example:
+        >>> _as_uploaded("a b(1).jpg")
+        'a_b1.jpg'
+    """
+    return re.sub(r"[^\w.-]", "", name.strip().replace(" ", "_"))
 
 
 def contained(boxes: npt.NDArray[np.float64], child: int, parents: Sequence[int]) -> npt.NDArray[np.float64]:
@@ -307,6 +354,15 @@ def relations_of(pairs: Iterable[tuple[str, str]]) -> tuple[Relation, ...]:
         Relation(child, tuple(sorted(above)) if len(above) > 1 else next(iter(above)))
         for child, above in sorted(parents.items())
     )
+
+
+def meaning_of_pairs(
+    notes: Notes, pairs: Iterable[tuple[str, str]], names: Sequence[str]
+) -> tuple[Allowed, tuple[Relation, ...]]:
+    """What may be whose parent, and the relations: as noted; from `pairs` where the set had no relation and no pair."""
+    known = [pair for pair in pairs if set(pair) <= set(names)]
+    relations = notes.relations if notes.relations or notes.pairs else relations_of(known)
+    return allowed_parents(notes.relations, known, names), relations
 
 
 def groups_of(sample: Sample, allowed: Allowed, first: int) -> list[int]:

@@ -13,16 +13,15 @@ import numpy as np
 from icr.data.dataset import NO_PARENT, UNSTATED, Dataset, Finding, Sample
 from icr.data.findings import found
 from icr.data.formats.annotating import (
-    SPLITS,
     Allowed,
     Notes,
     Pictures,
-    allowed_parents,
     discovered_pairs,
+    meaning_of_pairs,
     missing_picture,
     parents_by_group,
     read_notes,
-    relations_of,
+    read_splits,
     split_of,
 )
 from icr.data.formats.cvat_write import NUMBER, PARENT, write
@@ -30,7 +29,6 @@ from icr.data.formats.objects import Corners, Object, around, picture_size, samp
 from icr.data.formats.registry import Format, register
 from icr.data.formats.text import shown
 from icr.data.formats.xml_tree import Element, XmlBrokenError, XmlRefusedError, parse
-from icr.data.formats.yolo_config import requested
 from icr.errors import InputError
 
 FILE = "annotations.xml"
@@ -83,10 +81,8 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
     names = notes.names or declared or sorted({box.label for own in boxes for box in own})
     if not names:
         raise InputError(f"{file}: found no label and no box; {_EXPECTED}")
-    pairs = notes.pairs if notes.names else _found_pairs(boxes)
-    allowed = allowed_parents(notes.relations, [pair for pair in pairs if set(pair) <= set(names)], names)
-    relations = notes.relations if notes.names else relations_of(pairs)
-    dataset = Dataset(source, "cvat", list(names), {}, relations, findings, notes.category_ids, notes.attributes)
+    pairs = notes.pairs or ([] if notes.relations else _found_pairs(boxes))
+    allowed, relations = meaning_of_pairs(notes, pairs, names)
     by_split: dict[str, list[tuple[_Image, list[_Box]]]] = {}
     pictures = Pictures(file.parent)
     for element, own in zip(images, boxes, strict=True):
@@ -94,18 +90,13 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
         by_split.setdefault(image.split, []).append((image, own))
     if not by_split:
         raise InputError(f"{file}: found no <image>; {_EXPECTED}")
-    read_splits: dict[str, list[Sample]] = {}
-    for split in requested([each for each in SPLITS if each in by_split], splits, source):
-        samples = [
-            sample
-            for image, own in by_split[split]
-            if (sample := _sample(image, own, names, allowed, notes, file, findings)) is not None
-        ]
-        if not samples:
-            findings.append(found("split.empty", file, f"{split} has no usable picture"))
-        read_splits[split] = samples
-    dataset.splits = read_splits
-    return dataset
+    return read_splits(
+        by_split,
+        splits,
+        Dataset(source, "cvat", list(names), {}, relations, findings, notes.category_ids, notes.attributes),
+        file,
+        lambda held: _sample(*held, names, allowed, notes, file, findings),
+    )
 
 
 @dataclass(frozen=True)
@@ -227,7 +218,8 @@ def _attributes(shape: Element, label: str, kinds: dict[tuple[str, str], str]) -
             attributes[name] = _value(each.text, kinds.get((label, name), "text"))
     if shape.attributes.get("occluded") == "1":
         attributes["occluded"] = True
-    if shape.attributes.get("source", "manual") != "manual":
+    # CVAT says "file" of every shape that was uploaded, whatever the file said.
+    if shape.attributes.get("source", "manual") not in ("manual", "file"):
         attributes["source"] = shape.attributes["source"]
     return attributes
 

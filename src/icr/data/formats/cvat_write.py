@@ -64,12 +64,12 @@ def write(dataset: Dataset, out: Path, images: Images = "copy") -> tuple[str, ..
         for key, named in ((NUMBER, shapes[-1].numbers), (PARENT, shapes[-1].parents)):
             for index in named:
                 kinds[dataset.names[int(sample.labels[index])]][key] = "text"
-    names = [(split, key) for split in dataset.splits for key in keys[split]]
+    names = [key for split in dataset.splits for key in keys[split]]
     labels = [_label(name, kinds[name]) for name in dataset.names]
     with (out / "annotations.xml").open("w", encoding="utf-8") as file:
         file.write(_head(labels, len(shapes)))
-        for number, (each, (split, key)) in enumerate(zip(shapes, names, strict=True)):
-            file.writelines(f"{line}\n" for line in _image(each, key, split, number, dataset.names, kinds))
+        for number, (each, key) in enumerate(zip(shapes, names, strict=True)):
+            file.writelines(f"{line}\n" for line in _image(each, key, number, dataset.names, kinds))
         file.write("</annotations>\n")
     (out / "labels.json").write_text(json.dumps(labels, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     return lost
@@ -134,9 +134,10 @@ def _head(labels: Sequence[Mapping[str, Any]], count: int) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _image(shapes: _Shapes, key: str, split: str, number: int, names: Sequence[str], kinds: Kinds) -> list[str]:
+def _image(shapes: _Shapes, key: str, number: int, names: Sequence[str], kinds: Kinds) -> list[str]:
     sample, groups = shapes.sample, shapes.groups
-    head = f'id="{number}" name={_quoted(key)} subset={_quoted(split)} width="{sample.width}" height="{sample.height}"'
+    # A task's pictures have no subset, a project's do: Datumaro reads none of a task's pictures that name one.
+    head = f'id="{number}" name={_quoted(key)} width="{sample.width}" height="{sample.height}"'
     lines = [f"  <image {head}>"]
     extras = sample.box_attributes or [{}] * len(groups)
     rows = zip(sample.boxes.tolist(), sample.labels.tolist(), groups, extras, strict=True)

@@ -14,15 +14,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from icr.data.dataset import NO_PARENT, UNSTATED, Dataset, Finding, Sample
 from icr.data.findings import found
 from icr.data.formats.annotating import (
-    SPLITS,
+    NOTES,
     Allowed,
     Notes,
     Pictures,
-    allowed_parents,
     looks_like_tasks,
+    meaning_of_pairs,
     missing_picture,
     read_notes,
-    relations_of,
+    read_splits,
     split_of,
 )
 from icr.data.formats.coco_annotations import is_whole
@@ -30,7 +30,6 @@ from icr.data.formats.labelstudio_write import ALONE, FILE, write
 from icr.data.formats.objects import Corners, Object, picture_size, sample_of
 from icr.data.formats.registry import Format, register
 from icr.data.formats.text import counted, is_text, read_settings_text, shown
-from icr.data.formats.yolo_config import requested
 from icr.data.pictures import Header, is_picture
 from icr.errors import InputError
 
@@ -91,10 +90,8 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
         faults = [each.message for each in findings if each.severity != "info"]
         raise InputError(f"{file}: not one rectangle can be used{'; ' if faults else ''}{'; '.join(faults[:1])}")
     pairs = notes.pairs or _drawn_pairs(tasks)
-    allowed = allowed_parents(notes.relations, [pair for pair in pairs if set(pair) <= set(names)], names)
-    relations = notes.relations if notes.names else relations_of(pairs)
-    dataset = Dataset(source, "labelstudio", list(names), {}, relations, findings, notes.category_ids, notes.attributes)
-    pictures = Pictures(file.parent)
+    allowed, relations = meaning_of_pairs(notes, pairs, names)
+    pictures = Pictures(file.parent, cleaned=True)
     by_split: dict[str, list[tuple[_Task, Path | None, str]]] = {}
     for task in tasks:
         path = pictures.find(*_picture_names(task.data))
@@ -105,18 +102,14 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
         addresses = [] if key in notes.pictures else _picture_names(task.data)
         split = split_of(stated if isinstance(stated, str) else "", "/".join([*addresses, key]))
         by_split.setdefault(split, []).append((task, path, key))
-    read_splits: dict[str, list[Sample]] = {}
-    for split in requested([each for each in SPLITS if each in by_split], splits, source):
-        samples = [
-            sample
-            for task, path, key in by_split[split]
-            if (sample := _sample(task, path, key, names, allowed, notes, file, findings)) is not None
-        ]
-        if not samples:
-            findings.append(found("split.empty", file, f"{split} has no usable picture"))
-        read_splits[split] = samples
-    dataset.splits = read_splits
-    return dataset
+    _tell_left_out(content, [key for held in by_split.values() for *_, key in held], notes, file, findings)
+    return read_splits(
+        by_split,
+        splits,
+        Dataset(source, "labelstudio", list(names), {}, relations, findings, notes.category_ids, notes.attributes),
+        file,
+        lambda held: _sample(*held, names, allowed, notes, file, findings),
+    )
 
 
 def _open(file: Path) -> list[Any]:
@@ -133,6 +126,18 @@ def _open(file: Path) -> list[Any]:
         hint = " (JSON-MIN loses the relations: export as JSON)" if _is_minimal(content) else ""
         raise InputError(f"{file}: found no task with data{hint}; {_EXPECTED}")
     return content
+
+
+def _tell_left_out(content: list[Any], used: Sequence[str], notes: Notes, file: Path, findings: list[Finding]) -> None:
+    """Report pictures that were handed over and are in no task: exports are without unlabelled tasks unless asked."""
+    there = set(used)
+    for each in content:
+        if isinstance(each, dict) and isinstance(each.get("data"), dict):
+            there.update(_picture_names(each["data"]))
+    missing = [key for key in notes.pictures if key not in there]
+    if missing:
+        message = f"lacks {counted(len(missing), 'picture')} that {NOTES} names, such as {shown(missing[0])}"
+        findings.append(found("labels.unfinished", file, message))
 
 
 def _is_minimal(content: list[Any]) -> bool:
@@ -274,7 +279,10 @@ class _Results:
         alone = any(one.strip().lower() == ALONE for one in notes)
         rest = [one for one in notes if one.strip().lower() != ALONE]
         own = meta.get("icr")
-        attributes = {**(own if isinstance(own, dict) else {}), **({"note": " ".join(rest)} if rest else {})}
+        own = own if isinstance(own, dict) else {}
+        if each.get("origin") == "prediction-changed":  # a person's box by now, not the detector's
+            own = {key: value for key, value in own.items() if key not in ("source", "score")}
+        attributes = {**own, **({"note": " ".join(rest)} if rest else {})}
         return _Region(key, label, percent, alone, attributes)
 
     def _take_label(self, each: dict[str, Any]) -> None:
