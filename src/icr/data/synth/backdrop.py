@@ -21,10 +21,12 @@ def backdrop(scene: Scene, haze: Rgb, zenith: Rgb, rng: np.random.Generator) -> 
     share = np.clip(np.arange(height) / horizon, 0, 1)[:, None, None] ** 1.4
     picture: Picture = np.empty((height, width, 3), np.float32)
     picture[:] = (1 - share) * np.array(zenith) + share * np.array(haze)
-    picture[:horizon] += clouds(width, horizon, rng)[..., None] * (34 if scene.light == "day" else 8)
+    bright = clouds(width, horizon, rng) * (34 if scene.light == "day" else 8)
+    for number in range(3):
+        picture[:horizon, :, number] += bright
     ground(picture[horizon:], scene, haze, rng)
     skyline(picture, scene, haze, horizon, rng)
-    small = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
+    small = Image.fromarray(np.clip(picture, 0, 255, out=picture).astype(np.uint8))
     # Shrinking the canvas undoes this exactly, so nothing smoother is needed.
     return small.resize((width * OVERSAMPLE, height * OVERSAMPLE), Image.Resampling.NEAREST)
 

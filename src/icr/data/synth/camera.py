@@ -44,9 +44,10 @@ class Camera:
             [740.0, 400.0]
         """
         depth = np.maximum(points[..., 2], NEAR)
-        columns = self.centre + self.focal * points[..., 0] / depth
-        rows = self.horizon + self.focal * (self.height - points[..., 1]) / depth
-        return np.stack([columns, rows], axis=-1)
+        pixels = np.empty((*points.shape[:-1], 2))
+        pixels[..., 0] = self.centre + self.focal * points[..., 0] / depth
+        pixels[..., 1] = self.horizon + self.focal * (self.height - points[..., 1]) / depth
+        return pixels
 
     def scaled(self, factor: float) -> Camera:
         """The same view in a picture `factor` times as large."""
@@ -81,7 +82,7 @@ def _chain(items: list[list[float]]) -> list[list[float]]:
 def _outer(points: Array) -> Array:
     """The points (N, 2) without most of those inside their hull, which it does not need."""
     far = points[list(dict.fromkeys((points @ AROUND).argmax(axis=0).tolist()))]
-    edges = np.roll(far, -1, axis=0) - far
+    edges = np.concatenate([far[1:], far[:1]]) - far
     depth = edges[:, :1] * (points[:, 1] - far[:, 1:]) - edges[:, 1:] * (points[:, 0] - far[:, :1])
     # What lies on an edge but for the rounding stays.
     return np.asarray(points[depth.min(axis=0) <= 1e-9 * float(np.ptp(far, axis=0).max()) ** 2])
@@ -89,6 +90,6 @@ def _outer(points: Array) -> Array:
 
 def inside(points: Array, polygon: Array) -> npt.NDArray[np.bool_]:
     """Which of the points (N, 2) lie in a convex polygon as `hull` makes it."""
-    edges = np.roll(polygon, -1, axis=0) - polygon
-    away = points[:, None, :] - polygon[None, :, :]
-    return np.asarray((edges[None, :, 0] * away[..., 1] - edges[None, :, 1] * away[..., 0] >= 0).all(axis=1))
+    edges = np.concatenate([polygon[1:], polygon[:1]]) - polygon
+    along, down = points[:, :1] - polygon[:, 0], points[:, 1:] - polygon[:, 1]
+    return np.asarray((edges[:, 0] * down - edges[:, 1] * along >= 0).all(axis=1))

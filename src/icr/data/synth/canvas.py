@@ -75,10 +75,11 @@ class Canvas:
 
 def rgb(colour: Array) -> Rgb:
     """A colour for Pillow."""
-    red, green, blue = np.clip(np.asarray(colour) + 0.5, 0, 255).astype(int).tolist()
+    red, green, blue = (int(min(max(value + 0.5, 0.0), 255.0)) for value in np.asarray(colour).tolist())
     return red, green, blue
 
 
-def flat(points: Array) -> list[tuple[float, float]]:
-    """Points (N, 2) for Pillow."""
-    return [(x, y) for x, y in np.clip(points, -30000, 30000).tolist()]
+def flat(points: Array) -> list[float]:
+    """Points (N, 2) for Pillow: x and y in turn."""
+    numbers: list[float] = np.minimum(np.maximum(points, -30000), 30000).ravel().tolist()
+    return numbers

@@ -42,7 +42,9 @@ class Pose:
         """World points of points in the vehicle's own frame: x right, y up, z away from the camera."""
         cos, sin = np.cos(self.yaw), np.sin(self.yaw)
         x, y, z = points[..., 0], points[..., 1], points[..., 2]
-        return np.stack([self.x + x * cos + z * sin, y, self.z - x * sin + z * cos], axis=-1)
+        placed = np.empty(points.shape)
+        placed[..., 0], placed[..., 1], placed[..., 2] = self.x + x * cos + z * sin, y, self.z - x * sin + z * cos
+        return placed
 
 
 @dataclass(frozen=True)

@@ -157,8 +157,9 @@ def _glyph(
     draw.line((x, (top + bottom) / 2, right, bottom), fill=ink, width=width)
 
 
+@lru_cache(maxsize=256)
 def sign_face(size: tuple[int, int], text: str, ground: Rgb, ink: Rgb) -> Image.Image:
-    """A board with one line of text, RGB: what a plate can be mistaken for."""
+    """A board with one line of text, RGB, not to be drawn on: what a plate can be mistaken for."""
     width, height = size
     face = Image.new("RGB", size, ground)
     letters = font(max(6, round(height * 0.72)))

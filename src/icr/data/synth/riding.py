@@ -69,9 +69,7 @@ def _tints(people: int, rng: np.random.Generator) -> dict[int, dict[Tint, Rgb]]:
     return tints
 
 
-def _round(
-    canvas: Canvas, part: Part, outline: Array, shape: list[tuple[float, float]], colour: Array, depth: float
-) -> None:
+def _round(canvas: Canvas, part: Part, outline: Array, shape: list[float], colour: Array, depth: float) -> None:
     """Fill a part, darker below and lighter where the sky lights it."""
     strength = 0.62 if canvas.night else 1.0
     canvas.draw.polygon(shape, fill=rgb(canvas.faded(colour * 0.72 * strength, depth)))
