@@ -41,6 +41,14 @@ def test_a_folder_of_transformers_is_named_as_a_setting(tmp_path: Path) -> None:
         find(str(tmp_path))
 
 
+def test_a_run_is_answered_with_its_weights(tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    for file in ("run.json", "weights/best.safetensors"):
+        (tmp_path / file).touch()
+    with pytest.raises(InputError, match=f"name its weights: {tmp_path}/weights/best.safetensors"):
+        find(str(tmp_path))
+
+
 def test_a_detector_is_loaded_on_one_device(tmp_path: Path) -> None:
     (tmp_path / "best.pt").touch()
     with pytest.raises(InputError, match="name one, such as 0"):

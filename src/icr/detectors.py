@@ -12,6 +12,7 @@ from types import ModuleType
 from icr.checkpoints import read_header
 from icr.errors import InputError, nearest
 from icr.predictions import Predictor
+from icr.runs import RECORD, weights_of
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ def find(model: str) -> Detector:
         raise InputError(f"--model {model}: there is no such file; name an existing one, or a detector such as yolo11n")
     if path.suffix == ".onnx":
         raise InputError(f"--model {model}: an exported file cannot be trained; name the weights that it was made from")
+    if (path / RECORD).is_file():
+        raise InputError(f"--model {model}: a run; name its weights: {weights_of(path) or 'it left none'}")
     if (path / "config.json").is_file():
         raise InputError(
             f"--model {model}: a folder does not say which detector it holds; name that one, such as rtdetrv2-r18, "

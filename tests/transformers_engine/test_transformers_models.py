@@ -134,6 +134,14 @@ def test_what_cannot_be_built_is_refused_in_one_line(settings: dict[str, Any], s
     assert "\n" not in str(refusal.value)
 
 
+def test_a_file_is_not_taken_for_a_name_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "best.pt").touch()
+    with pytest.raises(InputError, match="a file, no folder"):
+        rtdetr(pretrained="weights/best.pt")
+
+
 def test_a_folder_that_holds_something_else_is_refused(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"lacks config\.json and model\.safetensors"):
         rtdetr(pretrained=tmp_path)

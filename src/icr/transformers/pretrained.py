@@ -48,9 +48,10 @@ def load(kind: Any, config: Any, source: Path | str, name: str, say: Callable[[s
                 f"{folder} lacks {' and '.join(absent)}; expected a folder as save_pretrained leaves it, "
                 f"with {' and '.join(FILES)}"
             )
-    elif isinstance(source, Path) or not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
+    elif folder.exists() or isinstance(source, Path) or not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
+        found = "a file, no folder" if folder.exists() else "no such folder"
         raise InputError(
-            f"pretrained {str(source)!r}: no such folder; name one that holds {' and '.join(FILES)}, or 'hub' for the "
+            f"pretrained {str(source)!r}: {found}; name one that holds {' and '.join(FILES)}, or 'hub' for the "
             "authors' weights where a network is to be had"
         )
     else:
