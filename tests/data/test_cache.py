@@ -63,6 +63,16 @@ def test_a_changed_picture_is_decoded_again(tmp_path: Path, decodings: list[str]
     assert decodings == ["a.png", "a.png"]
 
 
+def test_two_pictures_that_exchange_their_names_are_decoded_again(tmp_path: Path) -> None:
+    one, other = (old_picture(tmp_path / f"{seed}.bmp", seed) for seed in range(2))
+    assert one.stat().st_size == other.stat().st_size
+    before = list(cache.decoded([one, other]))
+    one.rename(tmp_path / "between")
+    other.rename(one)
+    (tmp_path / "between").rename(other)  # of one size and one time, as from an archive
+    assert list(cache.decoded([one, other])) == before[::-1] != before
+
+
 def test_a_picture_changed_this_moment_is_not_kept(tmp_path: Path, own_cache: Path) -> None:
     file = save(view(0), tmp_path / "a.png")
     list(cache.decoded([file, tmp_path / "absent.png", tmp_path / "a\x00b.png"]))

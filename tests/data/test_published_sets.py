@@ -83,7 +83,19 @@ def test_reading_twice_gives_the_same(format: str, tmp_path: Path) -> None:
             same_boxes(left, right)
 
 
-@pytest.mark.parametrize("format", ["ufpr-alpr", "crpd", "lsv-lp"])
+@pytest.mark.parametrize("format", SETS)
+def test_paths_are_whole_wherever_it_is_read_from(format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = SETS[format](tmp_path)
+    whole = formats.read(root)
+    monkeypatch.chdir(tmp_path)
+    relative = formats.read(root.relative_to(tmp_path))
+    for split, samples in whole.splits.items():
+        assert [each.image for each in relative.splits[split]] == [each.image for each in samples]
+        assert [each.label_file for each in relative.splits[split]] == [each.label_file for each in samples]
+        assert all(each.image.is_absolute() for each in samples)
+
+
+@pytest.mark.parametrize("format", SETS)
 def test_each_can_be_skimmed_in_other_processes(
     format: str,
     tmp_path: Path,

@@ -1,6 +1,7 @@
 """What decoding pictures has shown, kept in the user's cache folder, so that a second check need not decode them.
 
-A picture is known again by its path, its size and the time it was last changed.
+A picture is known again by its path, its size, the time it was last changed and, where the system keeps it, the time at
+which its name or place was: two files from one archive that exchange their names are known apart.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from typing import Any
 from icr.data.pictures import Decoded, Question, decode_all
 from icr.data.sqlite_file import SqliteFile, folder
 
-_FORM = 2
+_FORM = 3
 _LARGEST = 512 * 2**20
 """A larger file is begun anew: a million pictures fit."""
 
 _COLUMNS = (
-    "path BLOB PRIMARY KEY, size INTEGER, changed INTEGER, failure TEXT, digest BLOB, hash BLOB, thumbnail BLOB, "
-    "asked BLOB, answer BLOB"
+    "path BLOB PRIMARY KEY, size INTEGER, changed INTEGER, moved INTEGER, failure TEXT, digest BLOB, hash BLOB, "
+    "thumbnail BLOB, asked BLOB, answer BLOB"
 )
 _CHUNK = 500
 _SETTLED = 2_000_000_000
@@ -68,8 +69,8 @@ def decoded(
             store.add(added)
 
 
-Key = tuple[bytes, int, int]
-"""Path, size in bytes, time of the last change in nanoseconds."""
+Key = tuple[bytes, int, int, int]
+"""Path, size in bytes, times of the last change of the content and of the file's name and place in nanoseconds."""
 
 
 def _key(path: Path | str) -> Key | None:
@@ -77,7 +78,7 @@ def _key(path: Path | str) -> Key | None:
         status = os.stat(path)  # noqa: PTH116 (called for every picture of large sets)
     except (OSError, ValueError):
         return None
-    return os.fsencode(path), status.st_size, status.st_mtime_ns
+    return os.fsencode(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _settled(key: Key) -> bool:
@@ -94,7 +95,7 @@ def _open() -> SqliteFile:
 def _known(store: SqliteFile, key: Key, asked: bytes) -> Decoded | None:
     """What is known of a picture, if the answer to what is asked is, too; where nothing is asked none is given."""
     columns = "failure, digest, hash, thumbnail, asked, answer"
-    rows = store.rows(f"SELECT {columns} FROM pictures WHERE path = ? AND size = ? AND changed = ?", key)
+    rows = store.rows(f"SELECT {columns} FROM pictures WHERE path = ? AND size = ? AND changed = ? AND moved = ?", key)
     return _checked(rows[0], asked) if rows else None
 
 

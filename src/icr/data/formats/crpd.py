@@ -6,6 +6,7 @@ own description; the order of the corners is not dependable, so the box is the o
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,7 +71,7 @@ def read(source: Path, splits: Sequence[str] | None = None, read_all: ReadAll = 
     Raises:
         InputError: the folder holds no subset.
     """
-    subsets = find_subsets(source)
+    subsets = find_subsets(Path(os.path.abspath(source)))  # noqa: PTH100 (links stay as they are)
     if not subsets:
         raise InputError(f"{source} holds no CRPD; expected a folder such as CRPD_multi with train/images")
     known = [split for split in _SPLITS if any((folder / split).is_dir() for folder in subsets.values())]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -82,7 +83,7 @@ def read(
     Raises:
         InputError: the folder is no LSV-LP, or has no such split or scenario.
     """
-    folders = find_splits(source)
+    folders = find_splits(Path(os.path.abspath(source)))  # noqa: PTH100 (links stay as they are)
     if not folders:
         raise InputError(f"{source} holds no LSV-LP; expected folders such as train/jsons and train/videos")
     findings: list[Finding] = []

@@ -87,7 +87,7 @@ def read(source: Path, splits: Sequence[str] | None = None, read_all: ReadAll = 
     Raises:
         InputError: the folder holds no track.
     """
-    tracks = find_tracks(source)
+    tracks = find_tracks(Path(os.path.abspath(source)))  # noqa: PTH100 (links stay as they are)
     if not tracks:
         raise InputError(f"{source} holds no UFPR-ALPR; expected folders such as training/track0001")
     findings: list[Finding] = []

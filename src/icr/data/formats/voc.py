@@ -7,29 +7,29 @@ Coordinates are taken as they stand.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PureWindowsPath
-from typing import Any
 
-from icr.data.dataset import UNSTATED, Dataset, Finding, Sample
+import numpy as np
+
+from icr.data.compact import Paths
+from icr.data.dataset import Dataset, Finding, Sample
 from icr.data.findings import found
-from icr.data.formats.objects import Corners, Object, folders_in, natural, picture_size, pictures_in, sample_of
+from icr.data.formats.objects import Object, folders_in, natural, picture_size, pictures_in, sample_of
 from icr.data.formats.registry import Format, register
 from icr.data.formats.text import counted, read_lines, shown
-from icr.data.formats.xml_tree import Element, XmlBrokenError, XmlRefusedError, parse
+from icr.data.formats.voc_objects import Entry, entry_of, opened
 from icr.data.formats.yolo_config import requested
+from icr.data.remembered import ReadAll, read_now
 from icr.errors import InputError
 from icr.relations import Relation
+from icr.version import __version__
 
-CARPLATE = "carplate"
 _ALIASES = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 _LABEL_FOLDERS, _PICTURE_FOLDERS = ("annotations", "labels", "xml", "xmls"), ("jpegimages", "images", "imgs", "image")
-_SIDES = ("xmin", "ymin", "xmax", "ymax")
-_STRUCTURE = ("name", "bndbox")
-_TRUE = ("1", "true", "yes")
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,6 @@ class _Folders:
     labels: Path
     pictures: tuple[Path, ...]
     stems: tuple[str, ...] | None = None
-
-
-@dataclass
-class _Thing:
-    """An object as it stands in the XML, its class still a name."""
-
-    name: str
-    corners: Corners
-    line: int
-    parent: int
-    attributes: dict[str, Any] = field(default_factory=dict)
 
 
 def find_splits(source: Path) -> dict[str, list[_Folders]]:
@@ -128,93 +117,144 @@ def _holds_xml(folder: Path) -> bool:
     return b"annotation" in head or b"<!DOCTYPE" in head or not head.strip()
 
 
-def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
+Read = tuple[Entry, list[Finding]]
+
+
+def read(source: Path, splits: Sequence[str] | None = None, read_all: ReadAll = read_now) -> Dataset:
     """Read VOC XML; classes are in the order of their names, over all splits, whichever are read.
 
     Raises:
         InputError: the folder holds no XML annotation.
     """
-    folders = find_splits(source)
+    folders = find_splits(Path(os.path.abspath(source)))  # noqa: PTH100 (links stay as they are)
     if not folders:
         raise InputError(f"{source} holds no VOC XML; expected a folder Annotations of .xml files")
     findings: list[Finding] = []
     wanted = requested(list(folders), splits, source)
-    # Every split is parsed, so that a class has the same index whichever splits are read.
-    parsed = {
-        split: [each for place in places for each in _read_folders(place, findings if split in wanted else [])]
+    classes = _Classes({} if read_all is read_now else None)
+    # Every split is looked into, so that a class has the same index whichever splits are read.
+    pictures = {
+        split: Paths(
+            each
+            for place in places
+            for each in _pictures(place, classes, read_all, findings if split in wanted else [])
+        )
         for split, places in folders.items()
     }
     _report_unlisted(folders, findings)
-    everything = [thing for entries in parsed.values() for entry in entries for thing in entry.things]
-    names = sorted({each.name for each in everything})
-    dataset = Dataset(source, "voc", names, {}, _relations(parsed), findings)
+    names = sorted(classes.names)
+    read_splits: dict[str, Sequence[Sample]] = {}
+    for split in wanted:
+        parse = partial(_parse, names, classes.kept)
+        read_splits[split], said = read_all(pictures[split], parse, _files_of, f"voc {__version__} {names}")
+        findings += said
+        if not read_splits[split]:
+            findings.append(found("split.empty", source, f"{split} has no usable picture"))
     if not names:
         fault = next((f"; {each.file}: {each.message}" for each in findings if each.severity == "error"), "")
         raise InputError(f"{source}: not one object can be used in its XML files; expected a name and a bndbox{fault}")
-    read_splits: dict[str, list[Sample]] = {}
-    for split in wanted:
-        samples = [sample for each in parsed[split] if (sample := _sample(each, names, findings)) is not None]
-        if not samples:
-            findings.append(found("split.empty", source, f"{split} has no usable picture"))
-        read_splits[split] = samples
-    dataset.splits = read_splits
-    return dataset
+    return Dataset(source, "voc", names, read_splits, _relations(classes.parents), findings)
 
 
-@dataclass
-class _Entry:
-    """A picture with what its XML says."""
+class _Classes:
+    """The classes of a set, and those that hold others.
 
-    image: Path
-    file: Path | None
-    things: list[_Thing] = field(default_factory=list)
-    size: tuple[int, int] | None = None
-    attributes: dict[str, Any] = field(default_factory=dict)
+    Attributes:
+        names: of all objects that can be used.
+        parents: for each class that another holds, which ones do.
+        kept: by its path, what an XML came to, where there is memory for it, so that none is parsed twice; else None.
+    """
+
+    def __init__(self, kept: dict[str, Read] | None) -> None:
+        self.names: set[str] = set()
+        self.parents: dict[str, set[str]] = {}
+        self.kept = kept
+
+    def add(self, outline: Sample) -> None:
+        """Take in the classes of one XML."""
+        self.names.update(outline.attributes["names"])
+        for child, parent in outline.attributes["pairs"]:
+            self.parents.setdefault(child, set()).add(parent)
 
 
-def _read_folders(place: _Folders, findings: list[Finding]) -> Iterator[_Entry]:
-    """Every picture of a split, by its XML or by itself."""
+def _outline(kept: dict[str, Read] | None, file: str) -> tuple[Sample | None, list[Finding]]:
+    """The classes in an XML and the picture it names, as the attributes of a sample without boxes."""
+    findings: list[Finding] = []
+    root = opened(Path(file), findings)
+    if root is None:
+        return None, findings
+    said: list[Finding] = []
+    entry = entry_of(root, Path(file), said)
+    if kept is not None:
+        kept[file] = entry, said
+    things = entry.things
+    both = {(each.name, things[each.parent].name) for each in things if each.parent >= 0}
+    attributes = {
+        "filename": root.said("filename"),
+        "names": sorted({each.name for each in things}),
+        "pairs": sorted([child, parent] for child, parent in both if child != parent),
+    }
+    none = np.zeros(0, np.int64)
+    return Sample(Path(file), 0, 0, np.zeros((0, 4)), none, none, attributes=attributes), findings
+
+
+def _pictures(place: _Folders, classes: _Classes, read_all: ReadAll, findings: list[Finding]) -> Iterator[str]:
+    """The path of every picture of a split, followed by a zero byte and the path of its XML where it has one."""
     pictures: dict[str, Path] = {}
     by_name: dict[str, Path] = {}
     for folder in place.pictures:
         for each in pictures_in(folder, findings):
             pictures.setdefault(each.stem, each)
             by_name.setdefault(each.name, each)
-    labels = {each.stem: each for each in place.labels.iterdir() if each.suffix.lower() == ".xml"}
+    labels = {each.stem: str(each) for each in place.labels.iterdir() if each.suffix.lower() == ".xml"}
     stems = place.stems
     if stems is None:
         stems = tuple(sorted(labels.keys() | pictures.keys(), key=natural))
+    files = Paths(labels[stem] for stem in dict.fromkeys(stems) if stem in labels)
+    read, said = read_all(files, partial(_outline, classes.kept), _itself, f"voc outline {__version__}")
+    findings += said
+    outlines = iter(read)
+    ahead = next(outlines, None)
     unlabelled: list[Path] = []
     used: set[Path] = set()
     for stem in dict.fromkeys(stems):
         file = labels.get(stem)
-        root = _open(file, findings) if file is not None else None
-        if file is not None and root is None:
-            continue
-        own = by_name.get(PureWindowsPath(root.said("filename")).name) if root is not None else None
-        image = own if own is not None and own.stem not in labels.keys() - {stem} else pictures.get(stem, own)
+        outline = None
+        if file is not None:
+            if ahead is None or str(ahead.image) != file:  # it cannot be read
+                continue
+            outline, ahead = ahead, next(outlines, None)
+        name = outline.attributes["filename"] if outline is not None else ""
+        own = by_name.get(PureWindowsPath(name).name)
+        image = own if own is not None and (own.stem == stem or own.stem not in labels) else pictures.get(stem, own)
         if image is None:
-            _report_absent(stem, file, root, place, findings)
-        elif root is None or file is None:
+            _report_absent(stem, file, name, place, findings)
+        elif outline is None:
             unlabelled.append(image)
         else:
             used.add(image)
-            yield _entry(image, file, root, findings)
+            classes.add(outline)
+            yield f"{image}\0{file}"
     for image in unlabelled:
         if image not in used:  # an XML of another name may speak of it
             missing = place.labels / f"{image.stem}.xml"
             findings.append(found("labels.missing", missing, "there is no label file; the picture counts as empty"))
-            yield _Entry(image, None)
+            yield str(image)
 
 
-def _report_absent(
-    stem: str, file: Path | None, root: Element | None, place: _Folders, findings: list[Finding]
-) -> None:
+def _itself(file: str) -> tuple[str]:
+    return (file,)
+
+
+def _files_of(picture: str) -> list[str]:
+    return picture.split("\0")
+
+
+def _report_absent(stem: str, file: str | None, name: str, place: _Folders, findings: list[Finding]) -> None:
     if file is None:
         message = f"{shown(stem)} is listed, but has neither picture nor label file"
         findings.append(found("picture.missing", place.labels.parent / "ImageSets" / "Main", message))
         return
-    name = root.said("filename") if root is not None else ""
     message = f"there is no picture {shown(stem)}{f' or {shown(name)}' if name else ''} for it"
     findings.append(found("labels.no_picture", file, message))
 
@@ -231,142 +271,8 @@ def _report_unlisted(folders: dict[str, list[_Folders]], findings: list[Finding]
         findings.append(found("splits.unlisted", every[0].labels, message))
 
 
-def _open(file: Path, findings: list[Finding]) -> Element | None:
-    """The annotation element of a file; None, and a finding, where there is none."""
-    try:
-        root = parse(file.read_bytes())
-    except OSError as error:
-        findings.append(found("text.unreadable", file, f"cannot be opened: {error.strerror or error}"))
-    except XmlRefusedError as error:
-        findings.append(found("labels.refused", file, f"{error}; not read"))
-    except XmlBrokenError as error:
-        kind = "text.encoding" if error.encoding else "labels.structure"
-        findings.append(found(kind, file, str(error), error.line))
-    else:
-        if root.tag == "annotation":
-            return root
-        message = f"found <{root.tag[:40]}>; expected <annotation>"
-        findings.append(found("labels.structure", file, message, root.line))
-    return None
-
-
-def _entry(image: Path, file: Path, root: Element, findings: list[Finding]) -> _Entry:
-    entry = _Entry(image, file)
-    for each in root.children:
-        if each.tag == "object":
-            _collect(each, UNSTATED, entry, findings)
-        elif not each.children and each.tag not in ("folder", "filename", "path", "segmented") and each.text.strip():
-            entry.attributes[each.tag] = each.text.strip()
-    if not entry.things and not any(each.tag == "object" for each in root.children):
-        findings.append(found("labels.empty", file, "has no object; the picture counts as empty"))
-    size = root.first("size")
-    if size is not None:
-        stated = size.said("width"), size.said("height")
-        if all(each.isascii() and each.isdecimal() and 0 < len(each) < 9 for each in stated):
-            entry.size = int(stated[0]), int(stated[1])
-    return entry
-
-
-def _collect(element: Element, parent: int, entry: _Entry, findings: list[Finding]) -> None:
-    """Add an object, and those that it holds as its children, to an entry."""
-    file = entry.file or entry.image
-    name = element.said("name") or (element.tag if element.tag not in ("object", "part") else "")
-    if not name:
-        findings.append(found("labels.fields", file, "an object has no name", element.line))
-    box = element.first("bndbox")
-    if box is None:
-        what = shown(name) if name else "an object"
-        message = f"{what} has no bndbox; expected xmin, ymin, xmax and ymax in one"
-        findings.append(found("labels.fields", file, message, element.line))
-    corners = _corners(box, "", name, file, findings) if box is not None and name else None
-    own = UNSTATED
-    if corners is not None:
-        own = len(entry.things)
-        entry.things.append(_Thing(name, corners, element.line, parent, _attributes(element)))
-    for each in element.children:
-        # An object that cannot be used leaves its children unpaired, with its own finding.
-        if each.tag != "bndbox" and each.first("bndbox") is not None:
-            _collect(each, own, entry, findings)
-    _collect_carplate(element, own, entry, findings)
-
-
-def _collect_carplate(element: Element, parent: int, entry: _Entry, findings: list[Finding]) -> None:
-    """Add the plate of a car that says where it is by ``carplate_xmin`` and so on."""
-    file = entry.file or entry.image
-    box = element.first("bndbox")
-    said = {each.tag: each for each in (*element.children, *(box.children if box is not None else ()))}
-    sides = Element("bndbox", element.line, "", [said[each] for each in _plate_tags() if each in said])
-    stated = said["has_carplate"].text.strip().lower() if "has_carplate" in said else None
-    if stated is None and not sides.children:
-        return
-    if stated is not None and stated not in _TRUE:
-        return
-    corners = _corners(sides, "carplate_", CARPLATE, file, findings)
-    if corners is not None:
-        more = {
-            key.removeprefix("carplate_"): _value(each.text)
-            for key, each in said.items()
-            if key.startswith("carplate_") and key not in _plate_tags() and not each.children and each.text.strip()
-        }
-        line = sides.children[0].line if sides.children else element.line
-        entry.things.append(_Thing(CARPLATE, corners, line, parent, more))
-
-
-def _plate_tags() -> tuple[str, ...]:
-    return tuple(f"carplate_{side}" for side in _SIDES)
-
-
-def _corners(box: Element, prefix: str, name: str, file: Path, findings: list[Finding]) -> Corners | None:
-    texts = [box.said(f"{prefix}{side}") for side in _SIDES]
-    absent = [f"{prefix}{side}" for side, text in zip(_SIDES, texts, strict=True) if not text]
-    if absent:
-        message = f"{shown(name)} has no {' and no '.join(absent)}"
-        findings.append(found("labels.fields", file, message, box.line))
-        return None
-    try:
-        values = [float(each) for each in texts]
-    except ValueError:
-        message = f"the box of {shown(name)} is {shown(' '.join(texts))}; expected four numbers"
-        findings.append(found("labels.not_a_number", file, message, box.line))
-        return None
-    if not all(map(math.isfinite, values)):
-        message = f"the box of {shown(name)} has a number that is not finite"
-        findings.append(found("labels.not_finite", file, message, box.line))
-        return None
-    left, top, right, bottom = values
-    if left > right or top > bottom:
-        message = f"the box of {shown(name)} has xmin {left:g}, xmax {right:g}, ymin {top:g}, ymax {bottom:g}"
-        findings.append(found("labels.corners_swapped", file, message, box.line))
-    return min(left, right), min(top, bottom), max(left, right), max(top, bottom)
-
-
-def _attributes(element: Element) -> dict[str, Any]:
-    said = {
-        each.tag: _value(each.text)
-        for each in element.children
-        if not each.children and each.text.strip() and each.tag not in _STRUCTURE and "carplate" not in each.tag
-    }
-    stated = element.first("attributes")
-    for each in stated.children if stated is not None else ():
-        if each.said("name"):
-            said[each.said("name")] = _value(each.said("value"))
-    return said
-
-
-def _value(text: str) -> str | int:
-    """A flag such as ``<difficult>0</difficult>`` as a number, all else as text: plates may be all digits."""
-    text = text.strip()
-    return int(text) if text in ("0", "1") else text
-
-
-def _relations(parsed: dict[str, list[_Entry]]) -> tuple[Relation, ...]:
+def _relations(classes: dict[str, set[str]]) -> tuple[Relation, ...]:
     """The relations that the stated pairs amount to."""
-    classes: dict[str, set[str]] = {}
-    for entries in parsed.values():
-        for entry in entries:
-            for each in entry.things:
-                if each.parent >= 0 and entry.things[each.parent].name != each.name:
-                    classes.setdefault(each.name, set()).add(entry.things[each.parent].name)
     relations: dict[str, Relation] = {}
     for child, parents in sorted(classes.items()):
         if not _leads_to(child, parents, classes):
@@ -385,22 +291,41 @@ def _leads_to(child: str, parents: set[str], classes: dict[str, set[str]]) -> bo
     return child in above
 
 
-def _sample(entry: _Entry, names: Sequence[str], findings: list[Finding]) -> Sample | None:
-    size = picture_size(entry.image, findings)
+def _parse(names: Sequence[str], kept: dict[str, Read] | None, picture: str) -> tuple[Sample | None, list[Finding]]:
+    image, _, xml = picture.partition("\0")
+    findings: list[Finding] = []
+    file = Path(xml) if xml else None
+    entry = Entry()
+    if file is not None:
+        known = kept.get(xml) if kept is not None else None
+        if known is None:
+            root = opened(file, findings)
+            entry = entry_of(root, file, findings) if root is not None else entry
+            if root is None or any(each.name not in names for each in entry.things):
+                raise OSError(None, "has changed while it was being read", xml)
+        else:
+            entry, findings = known[0], [*known[1]]
+    return _sample(Path(image), file, entry, names, findings), findings
+
+
+def _sample(
+    image: Path, file: Path | None, entry: Entry, names: Sequence[str], findings: list[Finding]
+) -> Sample | None:
+    size = picture_size(image, findings)
     if size is None:
         return None
     if entry.size is not None and entry.size != (size.width, size.height):
-        message = f"is {size.width} x {size.height}, but {entry.file} says {entry.size[0]} x {entry.size[1]}"
-        findings.append(found("picture.size_mismatch", entry.image, message))
+        message = f"is {size.width} x {size.height}, but {file} says {entry.size[0]} x {entry.size[1]}"
+        findings.append(found("picture.size_mismatch", image, message))
     objects = [
         Object(names.index(each.name), each.corners, shown(each.name), each.line, each.parent, each.attributes)
         for each in entry.things
     ]
-    return sample_of(entry.image, size, entry.file, objects, entry.attributes, findings)
+    return sample_of(image, size, file, objects, entry.attributes, findings)
 
 
 FORMAT = register(
-    Format(
+    Format.by_picture(
         "voc",
         "a folder of VOC XML, with Annotations and JPEGImages",
         lambda source: bool(find_splits(source)),
