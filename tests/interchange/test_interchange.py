@@ -5,7 +5,9 @@ Each library's tests skip by its name where it is absent.
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +169,7 @@ class TestSupervision:
 
 
 class TestFiftyOne:
-    """On samples in memory; a `fiftyone.Dataset` would need its database."""
+    """On samples in memory, and in a `fiftyone.Dataset` where FIFTYONE_DATABASE_URI names its database."""
 
     @pytest.fixture(autouse=True)
     def _needed(self) -> None:
@@ -224,6 +226,56 @@ class TestFiftyOne:
         unknown.splits["train"][0].width = 0
         with pytest.raises(InputError, match="its size is not known"):
             to_samples(unknown)
+
+    @pytest.mark.skipif(
+        "FIFTYONE_DATABASE_URI" not in os.environ, reason="FIFTYONE_DATABASE_URI names no database for 'fiftyone'"
+    )
+    def test_in_a_database(self, tmp_path: Path) -> None:
+        import fiftyone
+
+        from icr.interchange.fiftyone import from_samples, to_samples
+
+        boxes = np.array([[10.0 + row, 10.5, 60 + 7 * row, 50.25] for row in range(6)])
+        parents = np.array([1, 2, NO_PARENT, 4, NO_PARENT, UNSTATED])
+        told = {"text": "京A1", "segmentation": [[1.0, 2, 3]], "deep": {"of.it": [1, {"b": None}]}}
+        one = Sample(
+            Path("/pictures/空 a.jpg"),
+            *SIZE,
+            boxes,
+            np.array([0, 1, 2, 0, 1, 0]),
+            parents,
+            attributes={"light": "night", "tags": ["rain"]},
+            box_attributes=[told, {"flag": True, "score": 0.5}, {}, {}, {}, {}],
+        )
+        kept = Dataset(Path("x"), "yolo", NAMES, {"train": [one], "val": [_paired(Path("/pictures/b.jpg"))]})
+        name = f"icr-{tmp_path.parent.parent.name}-{tmp_path.parent.name}"
+        made = fiftyone.Dataset(name, overwrite=True)
+        names = [name, f"{name}-clone", f"{name}-read"]
+        try:
+            made.add_samples(to_samples(kept), progress=False)
+            made.export(str(tmp_path / "out"), fiftyone.types.FiftyOneDataset, export_media=False, progress=False)
+            read = fiftyone.Dataset.from_dir(
+                str(tmp_path / "out"), fiftyone.types.FiftyOneDataset, name=names[2], progress=False
+            )
+            for held in (made, fiftyone.load_dataset(name), made.clone(names[1]), read):
+                back = from_samples(held, NAMES)
+                assert list(back.splits) == ["train", "val"]
+                for split, (sample,) in back.splits.items():
+                    _same(kept.splits[split][0], sample)
+                    assert sample.attributes == kept.splits[split][0].attributes
+                gc.collect()
+                back.splits["train"][0].attributes["tags"].append("fog")
+                back.splits["train"][0].box_attributes[0]["deep"]["of.it"].append(2)
+            plates = made.filter_labels("ground_truth", fiftyone.ViewField("label") == "plate")
+            assert from_samples(plates, NAMES).splits["train"][0].parents.tolist() == [NO_PARENT, NO_PARENT, UNSTATED]
+            sample = made.match_tags("val").first()
+            del sample.ground_truth.detections[0]
+            sample.save()
+            assert from_samples(made, NAMES).splits["val"][0].parents.tolist() == [NO_PARENT, UNSTATED]
+        finally:
+            for each in names:
+                if fiftyone.dataset_exists(each):
+                    fiftyone.delete_dataset(each)
 
 
 class TestHuggingFace:

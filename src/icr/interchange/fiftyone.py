@@ -8,7 +8,7 @@ where it says nothing. (FiftyOne's own ids change when a sample is copied.)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,8 +145,8 @@ def _from_sample(sample: Any, names: Sequence[str], field: str, findings: list[F
         corners * np.array([*size, *size]),
         np.array([names.index(each.label) for each in labels], np.int64),
         np.array(_parents(labels, path), np.int64),
-        attributes=dict(_field(sample, TOLD) or {}),
-        box_attributes=[dict(each or {}) for each in told] if any(each is not None for each in told) else [],
+        attributes=_plain(_field(sample, TOLD) or {}),
+        box_attributes=[_plain(each or {}) for each in told] if any(each is not None for each in told) else [],
     )
 
 
@@ -167,6 +167,13 @@ def _parents(labels: Sequence[Any], path: Path) -> list[int]:
 
 def _field(held: Any, name: str) -> Any:
     return held[name] if held.has_field(name) else None
+
+
+def _plain(held: Any) -> Any:
+    """Lists and mappings of their own: those of a database report changes to their sample, which may be gone."""
+    if isinstance(held, Mapping):
+        return {key: _plain(each) for key, each in held.items()}
+    return [_plain(each) for each in held] if isinstance(held, list | tuple) else held
 
 
 def _size(sample: Any, path: Path, findings: list[Finding]) -> tuple[int, int]:
