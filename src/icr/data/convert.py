@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from icr.data.dataset import Dataset, Sample
-from icr.data.formats.boxes import kept_parents
+from icr.data.formats.boxes import first_of_equals, keep_boxes
 from icr.data.formats.text import counted
 from icr.data.formats.yolo import label_file
 from icr.data.formats.yolo_config import find_config, read_config
@@ -164,8 +163,7 @@ def _trainable(sample: Sample, changed: dict[str, int]) -> Sample:
     boxes = np.clip(sample.boxes, 0, edges)
     # Ultralytics compares in float32, normalised.
     rows = np.concatenate([sample.labels[:, None], boxes / edges], 1).astype(np.float32)
-    first: dict[bytes, int] = {}
-    same = np.array([first.setdefault(row.tobytes(), index) for index, row in enumerate(rows)], np.int64)
+    same = first_of_equals(rows)
     repeated = ~crowd & (same != np.arange(len(same)))
     keep = ~crowd & ~repeated
     for key, mask in (
@@ -175,14 +173,7 @@ def _trainable(sample: Sample, changed: dict[str, int]) -> Sample:
     ):
         if mask.any():
             changed[key] = changed.get(key, 0) + int(mask.sum())
-    return dataclasses.replace(
-        sample,
-        boxes=boxes[keep],
-        labels=sample.labels[keep],
-        parents=kept_parents(sample.parents, keep, same),
-        lines=sample.lines[keep] if len(sample.lines) else sample.lines,
-        box_attributes=[],
-    )
+    return keep_boxes(sample, boxes, keep, same)
 
 
 def _say_faults(dataset: Dataset, say: Callable[[str], None]) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from icr.data.check import Examined
 from icr.data.dataset import Dataset, Finding, Sample
-from icr.data.formats.boxes import OVERHANG, kept_parents
+from icr.data.formats.boxes import OVERHANG, first_of_equals, keep_boxes
 
 _KEEPS = {"test": 2, "val": 1}
 """Of pictures that stand in two splits the one for evaluation keeps them; training can best do without."""
@@ -147,17 +147,8 @@ def _boxes_mended(sample: Sample, done: Counter[str]) -> Sample:
     cut = int((np.abs(boxes - sample.boxes) > OVERHANG).any(1).sum())
     if cut:
         done["boxes.partly_outside"] += cut
-    first: dict[bytes, int] = {}
-    rows = np.concatenate([sample.labels[:, None], sample.boxes.round(6)], 1)
-    same = np.array([first.setdefault(row.tobytes(), at) for at, row in enumerate(rows)], np.int64)
+    same = first_of_equals(np.concatenate([sample.labels[:, None], sample.boxes.round(6)], 1))
     keep: npt.NDArray[np.bool_] = same == np.arange(len(same))
     if not keep.all():
         done["labels.duplicate"] += int((~keep).sum())
-    return dataclasses.replace(
-        sample,
-        boxes=boxes[keep],
-        labels=sample.labels[keep],
-        parents=kept_parents(sample.parents, keep, same),
-        lines=sample.lines[keep] if len(sample.lines) else sample.lines,
-        box_attributes=[sample.box_attributes[at] for at in np.flatnonzero(keep)] if sample.box_attributes else [],
-    )
+    return keep_boxes(sample, boxes, keep, same)

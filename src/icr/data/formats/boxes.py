@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +82,38 @@ def kept_parents(
     above = np.maximum(parents, 0)
     above = above if same is None else same[above]
     return np.where(parents >= 0, place[above], parents)[keep].astype(np.int64)
+
+
+def first_of_equals(rows: npt.NDArray[np.float64] | npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """For each row, bit for bit, the place of the first one equal to it.
+
+    Example:
+        >>> first_of_equals(np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]]))
+        array([0, 1, 0])
+    """
+    first: dict[bytes, int] = {}
+    return np.array([first.setdefault(row.tobytes(), place) for place, row in enumerate(rows)], np.int64)
+
+
+def keep_boxes(
+    sample: Sample, boxes: npt.NDArray[np.float64], keep: npt.NDArray[np.bool_], same: npt.NDArray[np.int64]
+) -> Sample:
+    """A picture with some of its boxes, moved; children of a box left out go to the one that stands for it, if kept.
+
+    Args:
+        sample: the picture with N boxes.
+        boxes: float64 (N, 4), xyxy in pixels, to take the place of the picture's.
+        keep: bool (N,).
+        same: int64 (N,), the box that stands for each.
+    """
+    return dataclasses.replace(
+        sample,
+        boxes=boxes[keep],
+        labels=sample.labels[keep],
+        parents=kept_parents(sample.parents, keep, same),
+        lines=sample.lines[keep] if len(sample.lines) else sample.lines,
+        box_attributes=[sample.box_attributes[at] for at in np.flatnonzero(keep)] if sample.box_attributes else [],
+    )
 
 
 def cut_circles(sample: Sample, file: Path, findings: list[Finding]) -> None:
