@@ -120,6 +120,7 @@ def test_every_kind_takes_the_settings_of_its_presets(name: str, mistyped: str) 
 
             read(given)
         else:
-            from icr.ultralytics.engine import _kind, check_overrides
+            from icr.ultralytics.engine import check_overrides
+            from icr.ultralytics.kinds import kind_of
 
-            check_overrides(given, _kind(name).keys)
+            check_overrides(given, kind_of(name).keys)

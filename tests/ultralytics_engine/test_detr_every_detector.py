@@ -18,6 +18,7 @@ from icr.relations import ResolvedRelation
 from icr.ultralytics import architectures, engine, weights
 from icr.ultralytics.building import build
 from icr.ultralytics.detr.model import related, stock_form
+from icr.ultralytics.kinds import kind_of
 from icr.ultralytics.settings import BoxLoss
 
 pytestmark = pytest.mark.slow
@@ -38,7 +39,7 @@ def step(model: Any, box: BoxLoss | None, settings: Any, autocast: bool = False)
 @pytest.mark.parametrize("name", ["uav-detr-r18", "uav-detr-r50", "rtdetr-l", "rtdetr-resnet50"])
 def test_a_step_and_a_file(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model, settings = build(name, 2), engine._kind(name).settings
+    model, settings = build(name, 2), kind_of(name).settings
     model.names = {0: "plate", 1: "vehicle"}
     relations = (ResolvedRelation(0, (1,), 2.5),)
     plain = step(model, None, settings)

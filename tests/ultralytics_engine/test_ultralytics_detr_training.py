@@ -32,6 +32,7 @@ from icr.ultralytics.detr.model import RelatedDETR
 from icr.ultralytics.detr.prediction import DETRPredictor
 from icr.ultralytics.detr.settings import DetrSettings
 from icr.ultralytics.detr.trainer import DETRTrainer
+from icr.ultralytics.kinds import kind_of
 from icr.ultralytics.training import trainer
 
 Arguments = Callable[..., dict[str, Any]]
@@ -232,7 +233,7 @@ def test_pairs_survive_stretching_and_augmentation(wide: dict[str, Any]) -> None
 def test_names_bases_and_settings_of_the_kind(plan: str, run: Path) -> None:
     assert own_base(find("rtdetr-l")) == own_base(find("rtdetr-resnet50")) == own_base(find(plan)) == "giou"
     assert own_base(find(str(run / "weights" / "best.pt"))) == "giou"
-    assert issubclass(engine._kind(plan), DETRTrainer)
+    assert issubclass(kind_of(plan), DETRTrainer)
     assert trainer(of=DETRTrainer).icr.base == "giou" and trainer().icr.base == "ciou"
     with pytest.raises(InputError, match="Ultralytics has no such setting"):
         engine.check_overrides({"icr_terms": ["main"]})

@@ -27,6 +27,7 @@ from icr.errors import InputError
 from icr.relations import Relation
 from icr.training import TrainSettings
 from icr.ultralytics import engine, trainer
+from icr.ultralytics.quiet import without_glyph_warnings
 from icr.ultralytics.weights import checkpoint_of, read, start
 
 PLATE = (Relation("plate", "vehicle"),)
@@ -322,7 +323,7 @@ def test_the_optimizers_are_those_of_ultralytics(nets: SimpleNamespace) -> None:
 def test_characters_that_a_font_lacks_are_not_warned_of() -> None:
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        with engine._without_glyph_warnings():
+        with without_glyph_warnings():
             warnings.warn("Glyph 36710 (\\N{CJK}) missing from font(s) DejaVu Sans.", UserWarning, stacklevel=1)
             warnings.warn("something else", UserWarning, stacklevel=1)
     assert [str(each.message) for each in heard] == ["something else"]

@@ -18,7 +18,6 @@ from icr import runs
 from icr.data.dataset import Dataset
 from icr.data.formats import read as read_data
 from icr.errors import InputError
-from icr.probing import Probe
 from icr.relations import resolve
 from icr.transformers import check_version
 from icr.transformers.data import Collate, PairedPictures, sizes_around
@@ -36,7 +35,7 @@ from icr.transformers.weights import read as read_weights
 if TYPE_CHECKING:
     from icr.training import TrainSettings
 
-__all__ = ["Probe", "TransformersPredictor", "continues_exactly", "load", "probe_step", "train"]
+__all__ = ["TransformersPredictor", "continues_exactly", "load", "probe_step", "train"]
 
 CHECKPOINTS = "checkpoints"
 

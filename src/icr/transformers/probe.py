@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from transformers import set_seed
 from transformers.utils import logging
 
 from icr.data.formats import read as read_data
 from icr.errors import InputError
-from icr.probing import Probe
+from icr.probing import Probe, Step, compared
 from icr.relations import Relation, resolve
 from icr.transformers.data import Collate, PairedPictures
 from icr.transformers.loss import loss_function
@@ -61,19 +60,7 @@ def probe_step(
     inputs = _moved(collated, place)
     other = copy.deepcopy(network)
     network.loss_function = loss_function(network, asked, base, form=form, names=dataset.names, seed=seed)
-    loss, terms, gradient = _step(network, inputs, seed)
-    loss_without, terms_without, gradient_without = _step(other, inputs, seed)
-    return Probe(
-        pictures=len(most),
-        pairs=int(terms["icr_pairs"]),
-        containment=float(terms["icr_containment"]),
-        factor=float(terms["icr_factor"]),
-        loss=loss,
-        loss_without=loss_without,
-        box_loss=float(terms["loss_giou"].detach()),
-        box_loss_without=float(terms_without["loss_giou"].detach()),
-        gradient_changed=float((gradient - gradient_without).norm() / gradient_without.norm().clamp(min=1e-12)),
-    )
+    return compared(len(most), "loss_giou", _step(network, inputs, seed), _step(other, inputs, seed))
 
 
 def _moved(batch: dict[str, Any], place: torch.device) -> dict[str, Any]:
@@ -81,8 +68,8 @@ def _moved(batch: dict[str, Any], place: torch.device) -> dict[str, Any]:
     return {"pixel_values": batch["pixel_values"].to(place), "labels": labels}
 
 
-def _step(network: Any, inputs: dict[str, Any], seed: int) -> tuple[float, dict[str, Tensor], Tensor]:
-    """Forward, loss, backward and one step of SGD; returns the loss, its terms and the gradient in one row."""
+def _step(network: Any, inputs: dict[str, Any], seed: int) -> Step:
+    """Forward, loss, backward and one step of SGD."""
     weights = [each for each in network.parameters() if each.requires_grad]
     optimizer = torch.optim.SGD(weights, lr=1e-4)
     torch.manual_seed(seed)
@@ -92,7 +79,7 @@ def _step(network: Any, inputs: dict[str, Any], seed: int) -> tuple[float, dict[
         [torch.zeros_like(each).flatten() if each.grad is None else each.grad.flatten() for each in weights]
     )
     optimizer.step()
-    return float(outputs.loss.detach()), outputs.loss_dict, gradient
+    return Step(float(outputs.loss.detach()), outputs.loss_dict, gradient)
 
 
 def _say(text: str) -> None:

@@ -3,13 +3,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
-import tempfile
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,25 +15,25 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("YOLO_OFFLINE", "1")
 os.environ.setdefault("YOLO_AUTOINSTALL", "false")
 
-import torch
 from ultralytics.cfg import get_cfg
-from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER, downloads
+from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER
 from ultralytics.utils.torch_utils import strip_optimizer
 
 from icr import resumption, runs
 from icr.checkpoints import read_header
 from icr.errors import InputError, nearest
-from icr.probing import Probe
-from icr.relations import Relation
 from icr.ultralytics import architectures, state
+from icr.ultralytics.kinds import kind_of
 from icr.ultralytics.prediction import UltralyticsPredictor, load
+from icr.ultralytics.probe import probe_step
+from icr.ultralytics.quiet import without_downloads, without_glyph_warnings
 from icr.ultralytics.training import DetectionTrainer, trainer
-from icr.ultralytics.weights import checkpoint_of, head_of, start
+from icr.ultralytics.weights import checkpoint_of, start
 
 if TYPE_CHECKING:
     from icr.training import TrainSettings
 
-__all__ = ["Probe", "UltralyticsPredictor", "continues_exactly", "load", "probe_step", "train"]
+__all__ = ["UltralyticsPredictor", "continues_exactly", "load", "probe_step", "train"]
 
 _OURS = {
     **{key: f"--{key}" for key in ("model", "epochs", "imgsz", "batch", "device", "seed", "workers", "resume")},
@@ -52,8 +48,6 @@ _CHOICES = {
 }
 """Settings that Ultralytics looks at only once a training runs."""
 
-_WARM_UP_STEPS = 10
-
 
 def train(settings: TrainSettings) -> None:
     """Train a detector; `results.csv` and `weights/` are left in the run folder, and nothing anywhere else.
@@ -62,7 +56,7 @@ def train(settings: TrainSettings) -> None:
         InputError: the model or an override cannot be used, or the training data holds no pair.
     """
     check_overrides_of(settings.model, settings.overrides, settings.trust)
-    kind = _kind(settings.model, settings.trust)
+    kind = kind_of(settings.model, settings.trust)
     if "," in settings.device and find_spec("cloudpickle") is None:
         raise InputError(
             f"--device {settings.device}: training on several GPUs needs cloudpickle; pip install cloudpickle"
@@ -86,7 +80,7 @@ def train(settings: TrainSettings) -> None:
         begin = start(settings.model, settings.overrides.get("pretrained", True), settings.trust)
         LOGGER.info(f"icr: {settings.model}: {begin.said}")
         asked = {**_arguments(settings, kind), "model": begin.model}
-    with _without_downloads(), _without_glyph_warnings():
+    with without_downloads(), without_glyph_warnings():
         run = _class(settings, kind)(overrides={**asked, "data": str(settings.data_yaml.resolve())})
         if begin is not None and begin.weights is not None:
             run.model = run.get_model(cfg=begin.plan, weights=begin.weights)
@@ -108,31 +102,13 @@ def _class(settings: TrainSettings, kind: type[DetectionTrainer]) -> type[Detect
     )
 
 
-def _kind(model: str, trust: bool = False) -> type[DetectionTrainer]:
-    """The trainer class of a detector."""
-    architecture = architectures.of(model)
-    if architecture is None:
-        if head_of(model, trust) != "RTDETRDecoder":
-            return DetectionTrainer
-        from icr.ultralytics.detr.trainer import DETRTrainer
-
-        return DETRTrainer
-    if architecture.trainer == "detr":
-        from icr.ultralytics.detr.trainer import DETRArchitectureTrainer
-
-        return DETRArchitectureTrainer
-    from icr.ultralytics.architecture_trainer import ArchitectureTrainer
-
-    return ArchitectureTrainer
-
-
 def check_overrides_of(model: str, overrides: dict[str, Any], trust: bool = False) -> None:
     """Refuse settings that a detector cannot be trained with, before anything is trained.
 
     Raises:
         InputError: one line that names the key, and the nearest one; or the model cannot be used.
     """
-    kind = _kind(model, trust)
+    kind = kind_of(model, trust)
     check_overrides(overrides, kind.keys)
     kind.settled(overrides)
 
@@ -143,7 +119,7 @@ def own_base(model: str, trust: bool = False) -> str:
     Raises:
         InputError: there is no such model, or its file cannot be used.
     """
-    return str(_kind(model, trust).icr.base)
+    return str(kind_of(model, trust).icr.base)
 
 
 def _cache(settings: TrainSettings) -> Path:
@@ -261,129 +237,3 @@ def _finish(settings: TrainSettings, checkpoint: dict[str, Any], kept: Path) -> 
     kept.unlink(missing_ok=True)
     LOGGER.info(f"icr: {settings.out} had already been trained to its last epoch")
     return True
-
-
-@contextmanager
-def _without_downloads() -> Iterator[None]:
-    """Have Ultralytics take it that no file can be fetched (it would fetch a font for its plots)."""
-    is_url = downloads.is_url
-    downloads.is_url = lambda url, check=False: not check and is_url(url)
-    try:
-        yield
-    finally:
-        downloads.is_url = is_url
-
-
-@contextmanager
-def _without_glyph_warnings() -> Iterator[None]:
-    """Keep matplotlib from warning of every character of a class name that its font lacks, picture after picture."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"Glyph .* missing from", category=UserWarning)
-        yield
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    level = LOGGER.level
-    LOGGER.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        LOGGER.setLevel(level)
-
-
-def probe_step(
-    data_yaml: Path,
-    relations: tuple[Relation, ...] | None = None,
-    *,
-    model: str = "yolo11n",
-    base: str = "ciou",
-    form: str = "product",
-    imgsz: int = 320,
-    batch: int = 4,
-    device: str = "cpu",
-    seed: int = 0,
-) -> Probe:
-    """Take one training step on real data with ICR and one without, and report what differed.
-
-    The pictures with most pairs are taken, without mosaic. Ultralytics weighs the box loss of an anchor by how well it
-    already fits, which for a network from scratch is not at all, so such a one is first warmed up on the batch by
-    Ultralytics' own loss. Nothing is written.
-
-    Raises:
-        InputError: the model or the data cannot be used, or no child has a parent.
-    """
-    begin = start(model)
-    with tempfile.TemporaryDirectory() as folder, _without_downloads(), _quiet():
-        overrides = {
-            "model": begin.model,
-            "data": str(data_yaml.resolve()),
-            "imgsz": imgsz,
-            "batch": batch,
-            "device": device,
-            "seed": seed,
-            "project": folder,
-            "name": "probe",
-            "mosaic": 0.0,
-            "verbose": False,
-        }
-        kind = _kind(model)
-        made = trainer(base=base, form=form, relations=relations, label_cache=Path(folder), of=kind)
-        run = made(overrides=overrides)
-        run.model = run.get_model(cfg=begin.plan, weights=begin.weights, verbose=False).to(run.device)
-        run.set_model_attributes()
-        dataset = run.build_dataset(run.data["train"], mode="train", batch=batch)
-        most = sorted(range(len(dataset)), key=lambda i: -int((dataset.labels[i]["icr_parent"] >= 0).sum()))[:batch]
-        collated = run.preprocess_batch(dataset.collate_fn([dataset[index] for index in most]))
-        other_kind = trainer(enabled=False, label_cache=Path(folder), of=kind)
-        plain = other_kind(overrides={**overrides, "name": "plain"})
-        other = plain.get_model(cfg=begin.plan, verbose=False).to(run.device)
-        other.load_state_dict(run.model.state_dict())
-        other.args = run.args
-        if begin.weights is None and hasattr(other.model[-1], "reg_max"):
-            _warm_up(other, collated)
-            run.model.load_state_dict(other.state_dict())
-        loss, items, gradient = _step(run.model, collated, seed)
-        loss_without, items_without, gradient_without = _step(other, collated, seed)
-    box = next(name for name in ("box_loss", "giou_loss") if name in items)
-    return Probe(
-        pictures=len(most),
-        pairs=int(items["icr_pairs"]),
-        containment=float(items["icr_containment"]),
-        factor=float(items["icr_factor"]),
-        loss=loss,
-        loss_without=loss_without,
-        box_loss=float(items[box]),
-        box_loss_without=float(items_without[box]),
-        gradient_changed=float((gradient - gradient_without).norm() / gradient_without.norm().clamp(min=1e-12)),
-    )
-
-
-def _warm_up(model: Any, batch: dict[str, Any]) -> None:
-    model.train()
-    heads: list[Any] = [model.model[-1], *([model.aux_head] if hasattr(model, "aux_head") else [])]
-    for head in heads:
-        if getattr(head, "reg_max", 1) > 1:
-            # Boxes start eight cells each way, larger than any child and so of no weight; let them start at one.
-            bins = torch.arange(head.reg_max, device=head.stride.device, dtype=torch.float32)
-            for branch in (*head.cv2, *getattr(head, "one2one_cv2", ())):
-                branch[-1].bias.data = (-((bins - 1) ** 2)).repeat(4).to(branch[-1].bias)
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
-    for _ in range(_WARM_UP_STEPS):
-        optimizer.zero_grad()
-        model(batch)[0].sum().backward()
-        optimizer.step()
-
-
-def _step(model: Any, batch: dict[str, Any], seed: int) -> tuple[float, dict[str, torch.Tensor], torch.Tensor]:
-    """Forward, loss, backward and one step of SGD; returns the loss, its items and the gradient in one row."""
-    torch.manual_seed(seed)  # the noise that a decoder learns to mend is drawn in the step
-    model.train()
-    parameters = [each for each in model.parameters() if each.requires_grad]
-    optimizer = torch.optim.SGD(parameters, lr=0.01)
-    optimizer.zero_grad()
-    loss, items = model(batch)
-    loss.sum().backward()
-    gradient = torch.cat([each.grad.flatten() for each in parameters if each.grad is not None])
-    optimizer.step()
-    return float(loss.detach().sum()), items, gradient
