@@ -125,7 +125,7 @@ def generate(
     try:
         with unfinished(out, PARTS, asked) as work:
             if work.done:
-                say(f"{out}: going on after {len(work.done)} of {len(jobs)} images")
+                say(f"{out}: going on after {len(work.done):,} of {len(jobs):,} images")
             _draw(work, jobs, workers, progress)
             (work.content / "data.yaml").write_text(_data_yaml(jobs), encoding="utf-8", newline="\n")
             manifest = json.dumps(_manifest(jobs[0], counts, work.done), indent=1) + "\n"
