@@ -260,6 +260,33 @@ def test_what_is_written_is_what_cvat_reads(tmp_path: Path) -> None:
     assert (tmp_path / "b/images/train/a.png").read_bytes() == (root / "images/a.png").read_bytes()
 
 
+def test_what_the_server_makes_of_an_upload(tmp_path: Path) -> None:
+    """It calls every uploaded box's source "file", adds attributes left out with their defaults, and rounds."""
+    marked = PLATE.format(group(7)).replace('source="auto"', 'source="manual"')
+    root = export(tmp_path / "a", xml(CAR.format(group(7)), marked, BUS.format("")))
+    dataset = read(root)
+    write(dataset, tmp_path / "b", "cvat")
+    file = tmp_path / "b" / "annotations.xml"
+    text = file.read_text(encoding="utf-8").replace('source="manual"', 'source="file"')
+    empty = '<attribute name="text"></attribute><attribute name="colour"></attribute></box>'
+    file.write_text(text.replace("</box>", empty).replace('"45.25"', '"45.2"'), encoding="utf-8")
+    before, after = dataset.splits["train"][0], read(tmp_path / "b").splits["train"][0]
+    np.testing.assert_allclose(after.boxes, before.boxes, atol=0.0501)
+    assert after.parents.tolist() == before.parents.tolist() == [NO_PARENT, 0, NO_PARENT]
+    assert after.box_attributes == before.box_attributes
+
+
+def test_no_two_pictures_differ_in_their_ending_alone(tmp_path: Path) -> None:
+    """CVAT looks for the picture of uploaded boxes by its name without the ending."""
+    alike = Dataset(tmp_path, "yolo", ["car"], {"train": []})
+    for name in ("a.png", "a.jpg"):
+        none = np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.int64)
+        alike.splits["train"].append(Sample(picture(tmp_path / "train" / name), 100, 80, *none))
+    assert write(alike, tmp_path / "out", "cvat") == ()
+    text = (tmp_path / "out" / "annotations.xml").read_text(encoding="utf-8")
+    assert 'name="train/a.png"' in text and 'name="train/a-2.jpg"' in text
+
+
 def test_people_pair_anew_in_the_tool(tmp_path: Path) -> None:
     """A pair is made, one is undone, coordinates come back with two decimals, and other labels keep their place."""
     coco_set(tmp_path / "set")
