@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+Picture = npt.NDArray[np.uint8]
+"""RGB, (height, width, 3)."""
 
 
 @dataclass
@@ -33,7 +37,7 @@ class Predictor(Protocol):
 
     def predict(
         self,
-        images: Sequence[Path | npt.NDArray[np.uint8]],
+        images: Sequence[Path | Picture],
         *,
         imgsz: int | None = None,
         conf: float = 0.001,
@@ -47,3 +51,16 @@ class Predictor(Protocol):
         ignored by detectors that have none.
         """
         ...
+
+
+def of_one_shape(pictures: Iterable[Picture], most: int) -> Iterator[list[Picture]]:
+    """Neighbours of the same shape together, so that what is found in one does not depend on the others.
+
+    Example:
+        >>> square, wide = np.zeros((2, 2, 3), np.uint8), np.zeros((2, 4, 3), np.uint8)
+        >>> [len(together) for together in of_one_shape([square, square, square, wide, square], 2)]
+        [2, 1, 1, 1]
+    """
+    for _, same in groupby(pictures, key=lambda picture: picture.shape):
+        while together := list(islice(same, most)):
+            yield together

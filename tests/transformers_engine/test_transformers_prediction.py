@@ -171,5 +171,5 @@ def test_weights_of_another_detector_are_refused_as_a_start(stored):
 
 
 def test_a_size_that_the_strides_do_not_divide_is_refused(network, scenes):
-    with pytest.raises(InputError, match="multiples of 32"):
+    with pytest.raises(InputError, match="multiple of 32"):
         TransformersPredictor(network, SIZE).predict(scenes, imgsz=100)

@@ -40,6 +40,11 @@ def read_picture(path: Path, stored_size: tuple[int, int] | None = None) -> Pict
         raise InputError(f"{path}: this cannot be read as a picture ({_reason(path, error)})") from None
 
 
+def pixels_of(image: Path | Picture) -> Picture:
+    """A picture as it is, or as its file holds it."""
+    return image if isinstance(image, np.ndarray) else read_picture(image)
+
+
 def _reason(path: Path, error: Exception) -> str:
     if path.is_file() and not path.stat().st_size:
         return "it is empty"

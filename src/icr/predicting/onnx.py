@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,11 @@ import numpy.typing as npt
 import torch
 
 from icr.detectors import check_imgsz
-from icr.drawing.pictures import read_picture
+from icr.drawing.pictures import pixels_of
 from icr.errors import InputError
 from icr.predicting.boxes_out import DECODERS, Floats
 from icr.predicting.exported import Description, describe
-from icr.predictions import Predictions
-
-Picture = npt.NDArray[np.uint8]
+from icr.predictions import Picture, Predictions, of_one_shape
 
 _GREY = 114
 INSTALL = "pip install 'icr-loss[cli,onnx]'"
@@ -71,13 +68,12 @@ class OnnxPredictor:
         """
         size = self._size(imgsz)
         decode = DECODERS[self.description.layout]
-        for _, same in groupby((_pixels(image) for image in images), key=lambda pixels: pixels.shape):
-            for pictures in _batches(same, batch):
-                place = _placed(pictures[0], size, self.description)
-                network = np.stack([_fitted(picture, place, self.description) for picture in pictures])
-                outputs = self._session.run(None, {self._input.name: network})
-                for boxes, scores, labels in decode(outputs, place.network, conf, iou, max_det):
-                    yield Predictions(place.back(boxes), scores, labels)
+        for pictures in of_one_shape(map(pixels_of, images), batch):
+            place = _placed(pictures[0], size, self.description)
+            network = np.stack([_fitted(picture, place, self.description) for picture in pictures])
+            outputs = self._session.run(None, {self._input.name: network})
+            for boxes, scores, labels in decode(outputs, place.network, conf, iou, max_det):
+                yield Predictions(place.back(boxes), scores, labels)
 
     def _size(self, imgsz: int | None) -> int:
         fixed = self._side if isinstance(self._side, int) else None
@@ -120,21 +116,6 @@ def load(weights: Path, device: str = "cpu") -> OnnxPredictor:
         why = " ".join(str(error).split())[:200]
         raise InputError(f"{weights} is no ONNX file that onnxruntime can run: {why}") from None
     return OnnxPredictor(session, str(weights))
-
-
-def _pixels(image: Path | Picture) -> Picture:
-    return image if isinstance(image, np.ndarray) else read_picture(image)
-
-
-def _batches(pictures: Iterator[Picture], size: int) -> Iterator[list[Picture]]:
-    waiting: list[Picture] = []
-    for picture in pictures:
-        waiting.append(picture)
-        if len(waiting) == size:
-            yield waiting
-            waiting = []
-    if waiting:
-        yield waiting
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from icr.detectors import check_imgsz
-from icr.drawing.pictures import read_picture
+from icr.drawing.pictures import pixels_of
 from icr.errors import InputError
-from icr.predictions import Predictions
-
-Picture = npt.NDArray[np.uint8]
+from icr.predictions import Picture, Predictions
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ class TransformersPredictor:
     def _in_batches(
         self, images: Iterator[Path | Picture], size: int, conf: float, max_det: int, batch: int
     ) -> Iterator[Predictions]:
-        while pictures := [_pixels(image) for image in islice(images, batch)]:
+        while pictures := [pixels_of(image) for image in islice(images, batch)]:
             inputs = torch.stack([stretched(picture, size) for picture in pictures])
             with torch.inference_mode():
                 found = self.model(self._scale(inputs.to(next(self.model.parameters()).device)))
@@ -147,10 +144,6 @@ def _prediction(scores: Tensor, labels: Tensor, boxes: Tensor, picture: Picture,
     sizes = torch.tensor([width, height], dtype=torch.float64)
     corners = torch.cat([(centre - sides / 2).clamp(0, 1) * sizes, (centre + sides / 2).clamp(0, 1) * sizes], -1)
     return Predictions(corners.numpy(), scores[kept].cpu().double().numpy(), labels[kept].cpu().numpy())
-
-
-def _pixels(image: Path | Picture) -> Picture:
-    return image if isinstance(image, np.ndarray) else read_picture(image)
 
 
 def scale_of(folder: Path) -> tuple[Scale, int | None]:

@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 # Ultralytics' suppression takes torchvision's kernel if it happens to be imported, and else one of its own that keeps
@@ -24,10 +22,8 @@ from ultralytics.utils.torch_utils import select_device
 
 from icr.detectors import check_imgsz
 from icr.errors import InputError
-from icr.predictions import Predictions
+from icr.predictions import Picture, Predictions, of_one_shape
 from icr.ultralytics.weights import read
-
-Picture = npt.NDArray[np.uint8]
 
 
 class UltralyticsPredictor:
@@ -72,15 +68,8 @@ class UltralyticsPredictor:
         if imgsz is not None:
             check_imgsz(imgsz)
         size = -(-(imgsz or self.imgsz) // self._stride) * self._stride
-        for _, same in groupby((_pixels(image) for image in images), key=lambda pixels: pixels.shape):
-            waiting: list[Picture] = []
-            for pixels in same:
-                waiting.append(pixels)
-                if len(waiting) == batch:
-                    yield from self._together(waiting, size, conf, iou, max_det)
-                    waiting = []
-            if waiting:
-                yield from self._together(waiting, size, conf, iou, max_det)
+        for pictures in of_one_shape(map(_pixels, images), batch):
+            yield from self._together(pictures, size, conf, iou, max_det)
 
     @torch.inference_mode()
     def _together(self, pictures: list[Picture], size: int, conf: float, iou: float, max_det: int) -> list[Predictions]:

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import torch
 
-from icr.predictions import Predictions
-from icr.ultralytics.prediction import Picture, UltralyticsPredictor
+from icr.predictions import Picture, Predictions
+from icr.ultralytics.prediction import UltralyticsPredictor
 
 
 class DETRPredictor(UltralyticsPredictor):
