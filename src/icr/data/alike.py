@@ -40,6 +40,7 @@ class Prints:
         self._digests = np.zeros((count, 16), np.uint8)
         self.hashes = np.zeros((count, 32), np.uint8)
         self._has_hash = np.zeros(count, np.bool_)
+        self._equal: dict[int, int] | None = None
 
     def keep(self, place: int, picture: Decoded) -> None:
         """Keep one picture."""
@@ -50,7 +51,16 @@ class Prints:
             self._has_hash[place] = True
 
     def equal(self) -> dict[int, int]:
-        """The places of files that are equal byte for byte, each with the place of the first of them, in order."""
+        """The places of files that are equal byte for byte, each with the place of the first of them, in order.
+
+        Once this is known, their digests are forgotten; none can be kept from then on.
+        """
+        if self._equal is None:
+            self._equal = self._by_digest()
+            self._digests = self._digests[:0].copy()
+        return self._equal
+
+    def _by_digest(self) -> dict[int, int]:
         first: dict[bytes, int] = {}
         places = repeated(self._digests[:, :8].copy().view(np.int64)[:, 0])
         places = places[self._digests[places].any(1)]  # all zero: the file could not be read

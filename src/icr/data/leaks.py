@@ -148,8 +148,9 @@ def look(seen: Seen, progress: Callable[[int, int], None] | None = None, *, fres
     """Decode every picture that is there, or remember it, and find those that show the same."""
     images = seen.images
     again = stand_again(images)
-    there = array("q", (at for at, path in enumerate(images) if at not in again and exists(path)))  # noqa: PTH110 (called for every picture of large sets)
-    paths = images if len(there) == len(images) else Paths(images[at] for at in there)
+    there: Sequence[int] = array("q", (at for at, path in enumerate(images) if at not in again and exists(path)))  # noqa: PTH110 (called for every picture of large sets)
+    every = range(len(images))
+    there, paths = (every, images) if len(there) == len(every) else (there, Paths(images[at] for at in there))
     failures: dict[int, str] = {}
     prints, votes = Prints(len(paths)), Votes()
     for at, each in enumerate(decoded(paths, progress, fresh=fresh, ask=lambda at: seen.placed.question(there[at]))):
@@ -165,7 +166,7 @@ def look(seen: Seen, progress: Callable[[int, int], None] | None = None, *, fres
     groups = seen.groups()  # frames of one track are meant to be alike
     close = [
         (there[one], there[other])
-        for one, other in alike(prints, thumbnails, None if groups is None else groups[there]).tolist()
+        for one, other in alike(prints, thumbnails, None if groups is None else groups[np.asarray(there)]).tolist()
     ]
     splits = _splits(seen, again, {*failures, *equal, *(each for pair in close for each in pair)})
     named = {place: images[place] for place in splits}
