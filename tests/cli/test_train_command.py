@@ -132,6 +132,7 @@ def test_killed_it_goes_on_with_the_same_loss_and_is_never_written_over(
         (["--no-icr", "--base", "giou"], "--base giou --weight 0"),
         (["--set", "lr=0.1"], "did you mean 'lr0'?"),
         (["--set", "lr0"], "expected key=value"),
+        (["--set", "amp=bf16"], "on a GPU alone"),
         (["--model", "yolo11n-seg"], "use one, such as yolo11n"),
         (["--model", "yolo11nn"], "did you mean 'yolo11n'?"),
         (["--relation", "vehicle:plate"], "right way round"),

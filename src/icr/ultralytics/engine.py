@@ -57,6 +57,8 @@ def train(settings: TrainSettings) -> None:
     """
     check_overrides_of(settings.model, settings.overrides, settings.trust)
     kind = kind_of(settings.model, settings.trust)
+    if settings.overrides.get("amp") == "bf16" and settings.device == "cpu":
+        raise InputError("--set amp=bf16: Ultralytics computes in bfloat16 on a GPU alone; leave it out with cpu")
     if "," in settings.device and find_spec("cloudpickle") is None:
         raise InputError(
             f"--device {settings.device}: training on several GPUs needs cloudpickle; pip install cloudpickle"
