@@ -1,9 +1,9 @@
 """Files that annotation tools wrote from ours, kept by version; and the tools themselves, where they are installed.
 
 `captured/label-studio-1.23.2.json` is the whole export of a project into which the tasks of this page's set were
-imported. In the tool's own editor a person drew a plate inside the second car and its arrow, and a note on two boxes;
-accepted the proposals after moving one; and submitted a picture without a box. `captured/datumaro-1.13.12.xml` is what
-Datumaro, the library of CVAT's makers, wrote after reading ours.
+imported. In its own editor, mouse and keys by script, a plate was drawn inside the second car, and its arrow; two
+boxes got the note "no parent"; the proposals were accepted, one of them moved; and a picture without a box submitted.
+`captured/datumaro-1.13.12.xml` is what Datumaro, the library of CVAT's makers, wrote after reading ours.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ def test_the_server_of_label_studio_takes_our_tasks_and_gives_them_back(
     try:
         for _ in range(300):
             try:
-                assert call("/health") == {"status": "UP"}
+                call("/health")
                 break
             except OSError:
                 assert server.poll() is None, (tmp_path / "log").read_text()

@@ -16,14 +16,13 @@ from icr.data.formats.annotating import (
     Allowed,
     Notes,
     Pictures,
-    discovered_pairs,
     meaning_of_pairs,
     missing_picture,
-    parents_by_group,
     read_notes,
     read_splits,
     split_of,
 )
+from icr.data.formats.cvat_groups import discovered_pairs, parents_by_group
 from icr.data.formats.cvat_write import NUMBER, PARENT, write
 from icr.data.formats.objects import Corners, Object, around, picture_size, sample_of
 from icr.data.formats.registry import Format, register

@@ -14,11 +14,10 @@ from icr.data.dataset import NO_PARENT, Dataset, Sample
 from icr.data.formats.annotating import (
     Allowed,
     allowed_parents,
-    groups_of,
-    parents_by_group,
     place_pictures,
     write_notes,
 )
+from icr.data.formats.cvat_groups import groups_of, parents_by_group
 from icr.data.formats.registry import Images
 
 NUMBER, PARENT = "icr_number", "icr_parent"
