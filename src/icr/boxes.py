@@ -108,18 +108,6 @@ def intersection(first: Tensor, second: Tensor) -> Tensor:
     return along_x.relu() * along_y.relu()
 
 
-def enclosing(first: Tensor, second: Tensor) -> Tensor:
-    """Smallest box ``(..., 4)`` that holds both.
-
-    Example:
-        >>> enclosing(torch.tensor([0.0, 0.0, 4.0, 2.0]), torch.tensor([3.0, 1.0, 6.0, 9.0]))
-        tensor([0., 0., 6., 9.])
-    """
-    return torch.cat(
-        (torch.minimum(first[..., :2], second[..., :2]), torch.maximum(first[..., 2:], second[..., 2:])), -1
-    )
-
-
 class Comparison(NamedTuple):
     """What the IoU family of losses asks about two boxes; each tensor ``(...)``, with gradient to both boxes."""
 

@@ -131,7 +131,8 @@ def find(model: str) -> Detector:
 
 
 def engine(name: str) -> ModuleType:
-    """Import an engine; each offers `train(settings)`, `load(weights, device)` and `probe_step(...)`.
+    """Import an engine; each offers `train(settings)`, `check_overrides_of(model, overrides)`, `continues_exactly(run)`,
+    `load(weights, device)` and `probe_step(...)`.
 
     Raises:
         InputError: the framework behind it is not installed.

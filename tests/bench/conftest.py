@@ -10,7 +10,8 @@ import pytest
 
 @pytest.fixture
 def without_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever engine a model has, it is there, and cannot continue exactly."""
+    """Whatever engine a model has, it is there, takes any setting, and cannot continue exactly."""
+    engine = SimpleNamespace(check_overrides_of=lambda model, overrides: None)
     for module in ("checking", "runner"):
-        monkeypatch.setattr(f"icr.bench.{module}.engine", lambda name: SimpleNamespace())
+        monkeypatch.setattr(f"icr.bench.{module}.engine", lambda name: engine)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))

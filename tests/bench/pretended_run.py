@@ -13,6 +13,6 @@ from small_grids import small_grid
 from icr.bench.runner import run
 
 if __name__ == "__main__":
-    nothing = mock.Mock(return_value=SimpleNamespace())
+    nothing = mock.Mock(return_value=SimpleNamespace(check_overrides_of=lambda model, overrides: None))
     with mock.patch("icr.bench.checking.engine", nothing), mock.patch("icr.bench.runner.engine", nothing):
         run(small_grid(arms=["baseline", "icr", "matched"], seeds=1), Path(sys.argv[1]), train=TRAIN)

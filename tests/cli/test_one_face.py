@@ -12,7 +12,7 @@ import pytest
 
 from icr import training
 from icr.cli.commands import run as icr
-from icr.detectors import DETECTORS
+from icr.detectors import DETECTORS, engine
 
 KINDS = {
     "yolo11n": "lrr0",
@@ -115,12 +115,4 @@ def test_every_kind_takes_the_settings_of_its_presets(name: str, mistyped: str) 
     assert fitting
     for each in fitting:
         given: dict[str, Any] = dict(presets.read(each, name).settings)
-        if DETECTORS[name].engine == "transformers":
-            from icr.transformers.settings import read
-
-            read(given)
-        else:
-            from icr.ultralytics.engine import check_overrides
-            from icr.ultralytics.kinds import kind_of
-
-            check_overrides(given, kind_of(name).keys)
+        engine(DETECTORS[name].engine).check_overrides_of(name, given)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from icr import runs, training
 from icr.bench import arms, generated
@@ -78,19 +77,9 @@ def _check_model(grid: Grid, name: str, model: str) -> None:
         training.check_settings(
             **{key: value for key, value in training_of.items() if key in ("imgsz", "epochs", "batch", "workers")}
         )
-        _check_overrides(detector.engine, model, training_of["overrides"])
+        engine(detector.engine).check_overrides_of(model, training_of["overrides"])
     except InputError as error:
         raise InputError(f"{grid.name}, model {name}: {error}") from None
-
-
-def _check_overrides(name: str, model: str, overrides: dict[str, Any]) -> None:
-    """Have an engine look at its settings."""
-    if hasattr(found := engine(name), "check_overrides_of"):
-        found.check_overrides_of(model, overrides)
-    elif name == "transformers":
-        from icr.transformers import settings
-
-        settings.read(overrides)
 
 
 def _check_data(name: str, source: Source) -> str:

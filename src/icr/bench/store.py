@@ -96,11 +96,6 @@ def write_cell(
     runs.write_json(folder / CELL, {**asdict(cell), **told})
 
 
-def is_finished(store: Path, cell: Cell) -> bool:
-    """Whether a cell need not be run again."""
-    return (read_cell(folder_of(store, cell)) or {}).get("status") == "finished"
-
-
 def finished(store: Path) -> list[Stored]:
     """The finished cells, in the order of the grid; those of other grids in the same store come last.
 

@@ -122,11 +122,6 @@ def names() -> tuple[str, ...]:
     return tuple(_losses)
 
 
-def modifier_names() -> tuple[str, ...]:
-    """Names of the modifiers."""
-    return tuple(_modifiers)
-
-
 def get(base: str | BaseLoss) -> BaseLoss:
     """Find a base loss.
 

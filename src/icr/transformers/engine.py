@@ -40,6 +40,15 @@ __all__ = ["TransformersPredictor", "continues_exactly", "load", "probe_step", "
 CHECKPOINTS = "checkpoints"
 
 
+def check_overrides_of(model: str, overrides: dict[str, Any], trust: bool = False) -> None:
+    """Refuse settings that a detector cannot be trained with, before anything is trained.
+
+    Raises:
+        InputError: one line that names the key, and the nearest one.
+    """
+    read(overrides)
+
+
 def train(settings: TrainSettings) -> None:
     """Train a detector; tables, weights and, while it lasts, a checkpoint are left in the run folder.
 
