@@ -21,8 +21,8 @@ _BANDS = 16
 _DEPTH = 64
 """How many of those that agree in a band each is held against: it bounds the work on videos of one standing scene."""
 
-_AT_ONCE = 10_000
-"""Pairs of hashes that are held against each other in one go: a few megabytes."""
+_AT_ONCE = 4_000
+"""Pairs of hashes that are held against each other in one go: half a megabyte."""
 
 _LIKE, _CELL = 0.97, 0.7
 """Least share of a thumbnail's variance that the other explains, and the largest misfit of a cell, in deviations: a

@@ -30,6 +30,9 @@ FilesOf: TypeAlias = Callable[[str], Iterable[str]]
 ReadAll: TypeAlias = Callable[[Sequence[str], Parse, FilesOf, str], "tuple[Sequence[Sample], list[Finding]]"]
 """`read_pictures` or `read_now`."""
 
+Summary: TypeAlias = tuple[bool, list[Finding]]
+"""Whether there is a sample, and the findings."""
+
 _FORM = 2
 _LARGEST = 2**30
 _CHUNK = 400
@@ -196,7 +199,7 @@ def read_pictures(
     with Parser(parse) as parser:
         try:
             for place, row in enumerate(_rows(pictures, parser, files_of, salt, file)):
-                there, found = summary(row.body)
+                there, found = row.summary
                 findings += found
                 if there:
                     if not row.settled:
@@ -217,6 +220,7 @@ class _Row(NamedTuple):
 
     picture: str
     body: bytes
+    summary: Summary
     stamp: int
     settled: bool
 
@@ -241,28 +245,30 @@ class _Chunk:
         self._keys = [_stamp(files_of(each), salt) for each in pictures]
         self._paths = [os.fsencode(each) for each in pictures]
         asked = [(path, key) for path, (key, _) in zip(self._paths, self._keys, strict=True)]
-        self._known = {path: body for path, body in _known(file, asked).items() if _is_sound(body)}
+        read = ((path, body, _summary(body)) for path, body in _known(file, asked).items())
+        self._known = {path: (body, told) for path, body, told in read if told is not None}
         new = [each for each, path in zip(pictures, self._paths, strict=True) if path not in self._known]
         self._new = parser.parse(new)
 
     def rows(self, file: SqliteFile) -> Iterator[_Row]:
         added = []
         for picture, path, (key, settled) in zip(self._pictures, self._paths, self._keys, strict=True):
-            body = self._known.get(path)
-            if body is None:
+            known = self._known.get(path)
+            if known is None:
                 body = next(self._new)
+                known = body, summary(body)
                 if settled:
                     added.append((path, key, body))
-            yield _Row(picture, body, key, settled)
+            yield _Row(picture, *known, key, settled)
         file.add(added)
 
 
-def _is_sound(body: bytes) -> bool:
+def _summary(body: bytes) -> Summary | None:
+    """The summary of what the cache holds; None where that is not sound."""
     try:
-        summary(body)
+        return summary(body)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _stamp(files: Iterable[str], salt: bytes) -> tuple[int, bool]:
