@@ -131,7 +131,9 @@ def find(model: str) -> Detector:
 
 
 def engine(name: str) -> ModuleType:
-    """Import an engine; each offers `train(settings)`, `check_overrides_of(model, overrides)`, `continues_exactly(run)`,
+    """Import an engine.
+
+    Each offers `train(settings)`, `check_overrides_of(model, overrides)`, `continues_exactly(run)`,
     `load(weights, device)` and `probe_step(...)`.
 
     Raises:

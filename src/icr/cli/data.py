@@ -12,7 +12,7 @@ import typer
 from icr.cli.options import Data, Device, Format, ImagesWay, Json, NewFolder, Relations
 from icr.cli.output import answer, answer_json, progress, say
 from icr.cli.proposals import add_proposals
-from icr.errors import InputError, nearest
+from icr.errors import InputError
 
 if TYPE_CHECKING:
     from icr.data.check import Examined
@@ -139,15 +139,12 @@ def convert(
     Example: icr data convert frames/data.yaml --to cvat --out frames-cvat --weights best.pt
     """
     from icr.data import formats
+    from icr.data.copying import check_writable, images_way
     from icr.data.formats.text import counted
     from icr.relations import Relation, resolve
 
-    writable, ways = formats.names(writable=True), formats.IMAGES
-    if to not in writable:
-        raise InputError(f"--to {to}: expected {' or '.join(writable)}{nearest(to, writable)}")
-    way = next((each for each in ways if each == images), None)
-    if way is None:
-        raise InputError(f"--images {images}: expected {', '.join(ways)}{nearest(images, ways)}")
+    check_writable(to)
+    way = images_way(images)
     if weights is not None and to not in ("cvat", "labelstudio"):
         raise InputError(f"--weights with --to {to}: proposals are for a person to correct; use cvat or labelstudio")
     with progress("reading labels"):

@@ -28,18 +28,27 @@ def images_way(text: str) -> Images:
     raise InputError(f"--images {text}: expected {', '.join(formats.IMAGES)}{nearest(text, formats.IMAGES)}")
 
 
+def check_writable(to: str) -> None:
+    """Check the value of ``--to``.
+
+    Raises:
+        InputError: it is no format that is written.
+    """
+    writable = formats.names(writable=True)
+    if to not in writable:
+        raise InputError(f"--to {to}: expected {' or '.join(writable)}{nearest(to, writable)}")
+
+
 def target_format(dataset: Dataset, to: str | None, fallback: str = FALLBACK) -> tuple[str, str]:
     """The format to write a copy in, and a sentence to say when it is not the set's own though nobody chose another.
 
     Raises:
         InputError: `to` is no format that is written.
     """
-    writable = formats.names(writable=True)
     if to is not None:
-        if to not in writable:
-            raise InputError(f"--to {to}: expected {' or '.join(writable)}{nearest(to, writable)}")
+        check_writable(to)
         return to, ""
-    if dataset.format in writable:
+    if dataset.format in formats.names(writable=True):
         return dataset.format, ""
     return fallback, f"{dataset.format} is only read, so the copy is {fallback}; --to chooses another"
 
