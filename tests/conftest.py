@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 collect_ignore_glob = ["conftest.py", "*/conftest.py"]
 """Several files of that name cannot be collected for doctests; pytest loads them all the same."""
@@ -22,6 +23,12 @@ def oid_car_plate() -> Path:
             f"the real photographs are absent: {folder} (ICR_TEST_DATA names the folder that holds oid-car-plate)"
         )
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """The networks of the tests are too small for more."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)

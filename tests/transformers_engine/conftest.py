@@ -1,14 +1,13 @@
-"""A dozen generated pictures and a tiny detector; one thread, for the networks are too small for more."""
+"""A dozen generated pictures and a tiny detector."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 # This folder is not called `transformers`: lying on the path, it would pass for that package where it is not installed.
 if find_spec("transformers") is None or find_spec("torchvision") is None:
@@ -18,14 +17,6 @@ else:
 
     from icr.relations import Relation
     from icr.training import TrainSettings
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

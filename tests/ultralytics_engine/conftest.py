@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 
 os.environ.setdefault("YOLO_OFFLINE", "1")
 
@@ -20,14 +19,6 @@ if find_spec("ultralytics") is None:
     collect_ignore_glob = ["*.py"]
 else:
     from tiny_scenes import NET, SIZE, write_set
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -19,35 +19,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_scenes import SIZE, results, write_set
+from tiny_scenes import FAST, SIZE, results, settings, write_set
 from ultralytics import YOLO
 from ultralytics.models.yolo.detect import DetectionTrainer as StockTrainer
 
 from icr.errors import InputError
 from icr.relations import Relation
-from icr.training import TrainSettings
 from icr.ultralytics import engine, trainer
 from icr.ultralytics.quiet import without_glyph_warnings
 from icr.ultralytics.weights import checkpoint_of, read, start
 
 PLATE = (Relation("plate", "vehicle"),)
-FAST = {"optimizer": "AdamW", "plots": False, "nbs": 4, "warmup_epochs": 0}
-
-
-def settings(scenes: Path, out: Path, model: Any, **others: Any) -> TrainSettings:
-    given: dict[str, Any] = {
-        "model": str(model),
-        "data_yaml": scenes,
-        "relations": PLATE,
-        "out": out,
-        "imgsz": SIZE,
-        "epochs": 2,
-        "batch": 4,
-        "workers": 0,
-        "overrides": FAST,
-        **others,
-    }
-    return TrainSettings(**given)
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_scenes import batch
 from ultralytics.cfg import get_cfg
 from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils.loss import E2ELoss, v8DetectionLoss
@@ -32,27 +33,6 @@ def model(net: Any, base: Any = "ciou", form: str = "product", relations: Any = 
         for branch in head.cv2:
             branch[-1].bias.data = (-((torch.arange(16.0) - 1) ** 2)).repeat(4)
     return related(made, BoxLoss(base, form, relations))
-
-
-def batch() -> dict[str, Any]:
-    """Two pictures: a plate partly outside its vehicle in each, a plate without one, a vehicle without one."""
-    torch.manual_seed(1)
-    rows = [
-        (0, 0, 0.30, 0.30, 0.20, 0.12),
-        (0, 1, 0.40, 0.40, 0.30, 0.30),
-        (0, 0, 0.80, 0.80, 0.20, 0.12),
-        (1, 1, 0.50, 0.50, 0.60, 0.60),
-        (1, 0, 0.55, 0.25, 0.25, 0.16),
-        (1, 1, 0.20, 0.80, 0.20, 0.20),
-    ]
-    table = torch.tensor(rows)
-    return {
-        "img": torch.rand(2, 3, 96, 96),
-        "batch_idx": table[:, 0],
-        "cls": table[:, 1:2],
-        "bboxes": table[:, 2:],
-        PARENT: torch.tensor([1, -1, -1, -1, 3, -1]),
-    }
 
 
 def assigned(criterion: DetectionLoss, preds: dict[str, torch.Tensor], of: dict[str, Any]) -> dict[str, torch.Tensor]:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import tiny_scenes
 import torch
 from tiny_scenes import results, write_set
 from ultralytics.nn.tasks import DetectionModel
@@ -27,7 +28,7 @@ from icr.ultralytics.loss import COLUMNS, DetectionLoss, branches
 from icr.ultralytics.weights import read, start
 from icr.ultralytics.yolov9.model import YOLOv9
 
-FAST = {"optimizer": "AdamW", "lr0": 0.001, "plots": False, "nbs": 4, "warmup_epochs": 0}
+FAST = {**tiny_scenes.FAST, "lr0": 0.001}
 SIZE = 64
 
 
@@ -41,19 +42,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def settings(data: Path, out: Path, **others: Any) -> TrainSettings:
-    given: dict[str, Any] = {
-        "model": "yolov9-t",
-        "data_yaml": data,
-        "relations": (Relation("plate", "vehicle"),),
-        "out": out,
-        "imgsz": SIZE,
-        "epochs": 2,
-        "batch": 4,
-        "workers": 0,
-        "overrides": FAST,
-        **others,
-    }
-    return TrainSettings(**given)
+    return tiny_scenes.settings(data, out, **{"model": "yolov9-t", "imgsz": SIZE, "overrides": FAST, **others})
 
 
 def overrides(data: Path, out: Path, **others: Any) -> dict[str, Any]:

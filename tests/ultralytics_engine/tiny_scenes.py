@@ -9,8 +9,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 import yaml
 
+from icr.relations import Relation
+from icr.training import TrainSettings
+from icr.ultralytics.dataset import PARENT
+
+FAST = {"optimizer": "AdamW", "plots": False, "nbs": 4, "warmup_epochs": 0}
 SIZE = 96
 NET = """nc: 2
 backbone:
@@ -75,3 +81,31 @@ head:
   - [[2, 3], 1, RTDETRDecoder, [nc, 32, 20, 2, 2, 3, 64]]
 """
 """A network of the RT-DETR kind: 20 queries, three decoder layers."""
+
+
+def settings(data: Path, out: Path, model: Any, **others: Any) -> TrainSettings:
+    """A training of two epochs."""
+    given: dict[str, Any] = {"imgsz": SIZE, "epochs": 2, "batch": 4, "workers": 0, "overrides": FAST, **others}
+    return TrainSettings(str(model), data, (Relation("plate", "vehicle"),), out, **given)
+
+
+def batch(size: int = SIZE) -> dict[str, Any]:
+    """Two pictures: plates partly outside their vehicles, one vehicle without a plate, one plate without a vehicle."""
+    torch.manual_seed(1)
+    table = torch.tensor(
+        [
+            (0, 0, 0.30, 0.30, 0.20, 0.12),
+            (0, 1, 0.40, 0.40, 0.30, 0.30),
+            (0, 0, 0.80, 0.80, 0.20, 0.12),
+            (1, 1, 0.50, 0.50, 0.60, 0.60),
+            (1, 0, 0.55, 0.25, 0.25, 0.16),
+            (1, 1, 0.20, 0.80, 0.20, 0.20),
+        ]
+    )
+    return {
+        "img": torch.rand(2, 3, size, size),
+        "batch_idx": table[:, 0],
+        "cls": table[:, 1:2],
+        "bboxes": table[:, 2:],
+        PARENT: torch.tensor([1, -1, -1, -1, 3, -1]),
+    }

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import tiny_scenes
 import torch
 from ultralytics.cfg import get_cfg
 
 from icr.relations import ResolvedRelation
-from icr.ultralytics.dataset import PARENT
 from icr.ultralytics.settings import BoxLoss
 from icr.ultralytics.yolov9.model import YOLOv9
 
 PLATE = (ResolvedRelation(0, (1,), 2.5),)
+
+batch = partial(tiny_scenes.batch, 64)
 
 
 def net(base: Any = "ciou", weight: float | None = 2.5, name: str = "yolov9-t", nc: int = 2) -> YOLOv9:
@@ -27,28 +30,6 @@ def net(base: Any = "ciou", weight: float | None = 2.5, name: str = "yolov9-t", 
     if weight is not None:
         made.icr = BoxLoss(base, "product", (ResolvedRelation(0, (1,), weight),))
     return made
-
-
-def batch(size: int = 64) -> dict[str, Any]:
-    """Two pictures: plates partly outside their vehicles, one vehicle without a plate, one plate without a vehicle."""
-    torch.manual_seed(1)
-    table = torch.tensor(
-        [
-            (0, 0, 0.30, 0.30, 0.20, 0.12),
-            (0, 1, 0.40, 0.40, 0.30, 0.30),
-            (0, 0, 0.80, 0.80, 0.20, 0.12),
-            (1, 1, 0.50, 0.50, 0.60, 0.60),
-            (1, 0, 0.55, 0.25, 0.25, 0.16),
-            (1, 1, 0.20, 0.80, 0.20, 0.20),
-        ]
-    )
-    return {
-        "img": torch.rand(2, 3, size, size),
-        "batch_idx": table[:, 0],
-        "cls": table[:, 1:2],
-        "bboxes": table[:, 2:],
-        PARENT: torch.tensor([1, -1, -1, -1, 3, -1]),
-    }
 
 
 def stir(model: YOLOv9) -> YOLOv9:
