@@ -126,22 +126,14 @@ def test_a_copy_has_a_criterion_of_its_own() -> None:
     assert hooked == list(twin.criterion.branches) and float(twin(batch())[1]["icr_pairs"]) == 2
 
 
-@pytest.mark.parametrize("name", ["yolov9-t", pytest.param("yolov9", marks=pytest.mark.slow)])
-def test_gradients_are_finite_in_bfloat16(name: str) -> None:
-    model = net(name=name)
+def test_gradients_are_finite_in_bfloat16() -> None:
+    model = net()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss, _ = model(batch())
     loss.sum().backward()
     assert loss.dtype == torch.float32 and bool(loss.isfinite().all())
     gradients = [each.grad for each in model.parameters() if each.grad is not None]
     assert len(gradients) > 100 and all(bool(each.isfinite().all()) for each in gradients)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["yolov9-s", "yolov9-m", "yolov9", "yolov9-c"])
-def test_a_step_with_icr_differs_in_the_larger_sizes(name: str) -> None:
-    loss = step(net(name=name))[0]
-    assert float(loss[0]) > float(step(net(name=name, weight=None))[0][0])
 
 
 @pytest.mark.slow
