@@ -11,7 +11,7 @@ import numpy.typing as npt
 from icr.data.dataset import NO_PARENT, UNSTATED, Sample
 from icr.relations import ResolvedRelation
 
-_AT_ONCE = 20_000
+_AT_ONCE = 5_000
 """Pairs of boxes that are held against each other in one go: some hundred pictures."""
 
 

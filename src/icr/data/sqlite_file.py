@@ -111,6 +111,7 @@ class SqliteFile:
                 base.execute(f"PRAGMA application_id = {_OURS}")
                 base.execute(f"PRAGMA user_version = {self._form}")
                 base.execute("COMMIT")
+            base.execute("PRAGMA cache_size = -500")  # in kilobytes: rows are read about once
             base.execute("PRAGMA synchronous = OFF")  # a crash may lose the cache, which costs time alone
         except Exception as error:
             self._give_up(error)

@@ -188,27 +188,27 @@ def measure(dataset: Dataset, relations: Sequence[Relation] = (), *, light: bool
     ends = np.cumsum(counts)
     until = np.concatenate([[0], np.cumsum(is_child)])
     each_child = until[ends] - until[ends - counts]
-    resolutions = Counter[tuple[int, int]](zip(*sides.astype(np.int64).T.tolist(), strict=True))
     sides[(sides <= 0).any(1)] = np.nan
-    sides = np.repeat(sides, counts, axis=0)
-    # To a millionth of a px², so that 32 by 32 read from shares of the sides is not a hair below the edge of its bin.
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1).round(6)
-    shares = areas / sides.prod(1)
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 / sides
+    of = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+
+    def measured(which: npt.NDArray[np.bool_]) -> Boxes:
+        own, inside = boxes[which], sides[of[which]]
+        # To a millionth of a px², so that 32 by 32 read from shares of the sides is not a hair below the edge of a bin.
+        areas = (own[:, 2:] - own[:, :2]).prod(1).round(6)
+        return Boxes(areas, areas / inside.prod(1), (own[:, :2] + own[:, 2:]) / 2 / inside)
+
+    of_children = measured(is_child)
     return Stats(
         str(dataset.source),
         dataset.format,
         {split: len(each) for split, each in dataset.splits.items()},
         tuple(relations),
-        {
-            name: Boxes(areas[labels == label], shares[labels == label], centres[labels == label])
-            for label, name in enumerate(dataset.names)
-        },
+        {name: measured(labels == label) for label, name in enumerate(dataset.names)},
         tuple(dataset.names[label] for label in child_classes),
         each_child,
-        areas[is_child],
-        np.sqrt(shares[is_child]),
-        resolutions,
+        of_children.areas,
+        np.sqrt(of_children.shares),
+        taken.resolutions,
         lights(dataset, measure=light),
         taken.pairs,
         int(is_child.sum()) if alone else taken.orphans,
@@ -224,6 +224,7 @@ class _Taken:
     boxes: array[float] = field(default_factory=lambda: array("d"))
     sides: array[int] = field(default_factory=lambda: array("q"))
     counts: array[int] = field(default_factory=lambda: array("q"))
+    resolutions: Counter[tuple[int, int]] = field(default_factory=Counter)
     pairs: int = 0
     orphans: int = 0
     ambiguous: int = 0
@@ -232,6 +233,7 @@ class _Taken:
         self.labels.frombytes(sample.labels.astype(np.int64).tobytes())
         self.boxes.frombytes(sample.boxes.astype(np.float64).tobytes())
         self.sides.extend((sample.width, sample.height))
+        self.resolutions[sample.width, sample.height] += 1
         self.counts.append(len(sample.labels))
 
     def add_pairs(self, pairing: Pairing, is_child: npt.NDArray[np.bool_]) -> None:
