@@ -142,7 +142,7 @@ def alarms(held: Held, count: int, trials: int, chance: Chance) -> dict[str, dic
     return told
 
 
-def slipped(held: Held, count: int, many: int, trials: int, chance: Chance) -> dict[str, float]:
+def slipped(held: Held, count: int, many: int, trials: int, chance: Chance) -> dict[str, float | None]:
     """The share of trials in which the last `many` labels slipped by one and that is found, and how exactly."""
     hits, off = 0, []
     for trial in range(trials):
@@ -157,8 +157,8 @@ def slipped(held: Held, count: int, many: int, trials: int, chance: Chance) -> d
         off += [abs(runs[0].first - start)] if runs else []
     return {
         "found": hits / trials,
-        "start_off_median": float(np.median(off)) if off else float("nan"),
-        "start_off_95": float(np.percentile(off, 95)) if off else float("nan"),
+        "start_off_median": float(np.median(off)) if off else None,
+        "start_off_95": float(np.percentile(off, 95)) if off else None,
     }
 
 
@@ -219,7 +219,7 @@ def page(record: dict[str, Any]) -> str:
             f"{each['slipped'][str(many)]['found']:.3f}" if str(many) in each["slipped"] else "" for many in SLIPPED
         ]
         last = list(each["slipped"].values())[-1]
-        off = f"{last['start_off_median']:.0f}, {last['start_off_95']:.0f}"
+        off = f"{last['start_off_median']:.0f}, {last['start_off_95']:.0f}" if last["found"] else ""
         lines.append(
             f"| {name} | {each['drawn']} | {each['own_fits_better']:.3f} | " + " | ".join(cells) + f" | {off} |"
         )
