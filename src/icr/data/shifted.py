@@ -205,7 +205,8 @@ class _Bet:
     picture on ever reaches c with a probability of 1/c at most (Ville's inequality). It may be laid from any picture
     on, for either neighbour, so that the largest reaches c with 2 n / c at most. Where the labels are right, most votes
     are for them, and it stays small. That takes each vote as fair whatever came before; two votes in a row share a
-    label file, but what one gains by its boxes the other loses, and measured rates lie far below (benchmarks/shifted.py).
+    label file, but what one gains by its boxes the other loses, and measured rates lie far below
+    (benchmarks/shifted.py).
     """
 
     step: int
