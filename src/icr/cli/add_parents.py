@@ -44,6 +44,7 @@ def add_parents(
 
     Example: icr data add-parents CRPD --weights cars.pt --relation plate:vehicle --map car,bus=vehicle --out crpd-v
     """
+    from icr.cli.copies import read_to_copy, write_copy
     from icr.cli.output import answer, answer_json, chatter_on_stderr, progress, say
 
     with chatter_on_stderr():
@@ -51,8 +52,7 @@ def add_parents(
 
         from icr import detectors, runs
         from icr.data import add_parents as adding
-        from icr.data import formats
-        from icr.data.copying import images_way, target_format, told_faults
+        from icr.data.copying import images_way
         from icr.data.formats.text import counted
         from icr.data.pairing import declared
         from icr.errors import InputError
@@ -61,11 +61,7 @@ def add_parents(
 
         way = images_way(images)
         refuse_filled(out)
-        with progress("reading labels"):
-            dataset = formats.read(data, format=format)
-        target, _ = target_format(dataset, to or "coco")
-        if faults := told_faults(dataset):
-            say(faults)
+        dataset, target = read_to_copy(data, format, to or "coco")
         relations = tuple(Relation.parse(text) for text in relation or ()) or dataset.relations
         if not relations:
             raise InputError(
@@ -96,8 +92,7 @@ def add_parents(
             )
         for line in added.unreadable:
             say(f"kept as it was: {line}")
-        with progress("writing"):
-            lost = formats.write(added.dataset, out, target, images=way)
+        lost = write_copy(added.dataset, out, target, way)
         record = {
             "data": str(data),
             "weights": str(weights),
@@ -116,8 +111,6 @@ def add_parents(
             "unreadable": len(added.unreadable),
         }
         runs.write_json(out / "add-parents.json", record)
-        for each in lost:
-            say(f"not held by {target}: {each}")
         boxes = ", ".join(f"{name} {count:,}" for name, count in added.boxes.items())
         say(
             f"machine-made boxes: {boxes}; {counted(added.pairs, 'new pair')}, {added.by_machine:,} of them with one; "
@@ -129,6 +122,6 @@ def add_parents(
                 f"icr data pair {shlex.quote(str(out))} --out NEW"
             )
     if json:
-        answer_json({"out": str(out), "format": target, **record, "not_held": list(lost)})
+        answer_json({"out": str(out), "format": target, **record, "not_held": lost})
         return
     answer(str(out))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from icr.cli.copies import write_copy
 from icr.cli.options import Data, Device, Format, ImagesWay, Json, NewFolder, Relations
 from icr.cli.output import answer, answer_json, progress, say
 from icr.cli.proposals import add_proposals
@@ -91,10 +92,7 @@ def _fix(
     if why:
         say(why)
     mended = repaired(dataset, examined)
-    with progress("writing"):
-        lost = formats.write(mended.dataset, out, target, images=images)
-    for each in lost:
-        say(f"not held by {target}: {each}")
+    lost = write_copy(mended.dataset, out, target, images)
     with progress("looking at the copy") as report_progress:
         after = examine(formats.read(out, format=target), relations, progress=report_progress).findings
     counts = list(left(examined.findings, after))
@@ -112,7 +110,7 @@ def _fix(
         "format": target,
         "mended": dict(mended.done),
         "left": {kind: new for kind, _, new in counts if new},
-        "not_held": list(lost),
+        "not_held": lost,
     }
 
 
@@ -161,10 +159,7 @@ def convert(
         say(
             f"{counted(errors, 'faulty entry', 'faulty entries')} of {data} not carried over; icr data check names each"
         )
-    with progress("writing"):
-        lost = formats.write(dataset, out, to, images=way)
-    for each in lost:
-        say(f"not held by {to}: {each}")
+    lost = write_copy(dataset, out, to, way)
     boxes = _objects(dataset)
     say(_summary(dataset, boxes))
     pairs = sum(int((sample.parents >= 0).sum()) for samples in dataset.splits.values() for sample in samples)
@@ -177,7 +172,7 @@ def convert(
                 "objects": boxes,
                 "pairs": pairs,
                 "faulty": errors,
-                "not_held": list(lost),
+                "not_held": lost,
                 **({"proposed": vars(proposed)} if proposed is not None else {}),
             }
         )

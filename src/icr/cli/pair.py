@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from icr.cli.options import Data, Format, ImagesWay, Json, Relations
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from icr.data.pairing import Doubt
 
 
 def pair(
@@ -40,16 +45,17 @@ def pair(
 
     Example: icr data pair plates/data.yaml --relation plate:vehicle --one-to-one --out plates-paired --sheet doubts.jpg
     """
+    from icr.cli.copies import read_to_copy, write_copy
     from icr.cli.output import answer, answer_json, chatter_on_stderr, progress, say
 
     with chatter_on_stderr():
         from icr.data import decisions as lists
-        from icr.data import formats, pairing
-        from icr.data.copying import images_way, target_format, told_faults
+        from icr.data import pairing
+        from icr.data.copying import images_way
         from icr.data.formats.text import counted
         from icr.data.show import new_picture
         from icr.relations import choose, resolve
-        from icr.writing import make_folder, refuse_existing, refuse_filled
+        from icr.writing import refuse_existing, refuse_filled
 
         way = images_way(images)
         refuse_filled(out)
@@ -58,13 +64,7 @@ def pair(
             refuse_existing(list_, "--list")
         if sheet is not None:
             new_picture(sheet, "--sheet")
-        with progress("reading labels"):
-            dataset = formats.read(data, format=format)
-        target, why = target_format(dataset, to)
-        if faults := told_faults(dataset):
-            say(faults)
-        if why:
-            say(why)
+        dataset, target = read_to_copy(data, format, to)
         chosen = choose(relation or [], dataset)
         say(chosen.said)
         dataset.relations = pairing.declared(dataset, chosen.relations)
@@ -77,26 +77,12 @@ def pair(
             proposal = pairing.propose(
                 dataset, relations, one_to_one=children, decisions=decided, guess=guess, progress=report
             )
-        with progress("writing"):
-            lost = formats.write(proposal.dataset, out, target, images=way)
-        for each in lost:
-            say(f"not held by {target}: {each}")
+        lost = write_copy(proposal.dataset, out, target, way)
         listed: Path | None = None
-        sheets: list[Path] = []
         if proposal.doubts:
             listed = list_ or out / "decisions.csv"
             lists.write(proposal.doubts, dataset.names, listed)
-        if proposal.doubts and sheet is not None:
-            from icr.data import doubt_sheet
-
-            make_folder(sheet)
-            with progress("drawing") as report:
-                sheets, unreadable = doubt_sheet.write(proposal.doubts, dataset.names, sheet, progress=report)
-            for line in unreadable:
-                say(f"not drawn: {line}")
-        elif sheet is not None:
-            say("no child is ambiguous, so there is no sheet")
-        open_ = 0 if guess else len(proposal.doubts)
+        sheets = _draw(proposal.doubts, dataset.names, sheet) if sheet else []
         say(
             f"{counted(proposal.pairs, 'pair')}, {counted(proposal.orphans, 'child', 'children')} without a parent; "
             f"{proposal.kept} were stated by the data, {proposal.decided} decided by you"
@@ -119,13 +105,29 @@ def pair(
                 "pairs": proposal.pairs,
                 "orphans": proposal.orphans,
                 "ambiguous": len(proposal.doubts),
-                "undecided": open_,
+                "undecided": 0 if guess else len(proposal.doubts),
                 "stated": proposal.kept,
                 "decided": proposal.decided,
                 "list": str(listed) if listed else None,
                 "sheets": [str(each) for each in sheets],
-                "not_held": list(lost),
+                "not_held": lost,
             }
         )
         return
     answer(str(out))
+
+
+def _draw(doubts: Sequence[Doubt], names: Sequence[str], sheet: Path) -> list[Path]:
+    from icr.cli.output import progress, say
+    from icr.data import doubt_sheet
+    from icr.writing import make_folder
+
+    if not doubts:
+        say("no child is ambiguous, so there is no sheet")
+        return []
+    make_folder(sheet)
+    with progress("drawing") as report:
+        sheets, unreadable = doubt_sheet.write(doubts, names, sheet, progress=report)
+    for line in unreadable:
+        say(f"not drawn: {line}")
+    return sheets

@@ -45,6 +45,7 @@ def split(
 
     Example: icr data split plates/data.yaml --pattern "(clip[0-9]+)_" --ratios 0.8,0.1,0.1 --seed 0 --out plates-split
     """
+    from icr.cli.copies import write_copy
     from icr.cli.output import answer, answer_json, chatter_on_stderr, progress, say
 
     with chatter_on_stderr():
@@ -93,18 +94,14 @@ def split(
             made = splitting.split(
                 dataset, groups, parts, relations=relations, stratify=strata, keep=kept, seed=seed, progress=report
             )
-        lost: tuple[str, ...] = ()
-        with progress("writing"):
-            if lists:
-                splitting.write_lists(made, out)
-            else:
-                if why:
-                    say(why)
-                lost = formats.write(made.dataset, out, target, images=way)
-            record = splitting.record(made, data, groups.said, seed)
-            runs.write_json(out / "split.json", record)
-        for each in lost:
-            say(f"not held by {target}: {each}")
+        lost: list[str] = []
+        if lists:
+            splitting.write_lists(made, out)
+        else:
+            if why:
+                say(why)
+            lost = write_copy(made.dataset, out, target, way)
+        runs.write_json(out / "split.json", splitting.record(made, data, groups.said, seed))
         say(splitting.told(made))
         if made.left_out:
             say(f"{counted(made.left_out, 'picture')} left out to meet the numbers")
@@ -120,7 +117,7 @@ def split(
                 "joined": len(made.joined),
                 "seed": seed,
                 "lists": lists,
-                "not_held": list(lost),
+                "not_held": lost,
             }
         )
         return
