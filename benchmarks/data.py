@@ -208,7 +208,9 @@ Pictures of 1,280 x 720 drawn on one core. To reach: {TARGET_DRAWN} a second.
 A check reads the labels, decodes every picture to its end (the first time), looks for copies and near-copies, and
 holds pairs against geometry. supervision reads boxes and the size of each picture. The pictures are of 128 x 96 pixels
 and lie in the memory of the operating system; photographs take longer to decode, but only the first time.
-Memory is the high-water mark of the process less what it held after its imports.
+Memory is the high-water mark of the process less what it held after its imports. `icr: read` holds every box and its
+file, as training does; a check holds of each picture its packed path, its hashes, its boxes on a coarse grid and a few
+numbers, and a few megabytes whatever the size of the set.
 """
 
 
