@@ -10,6 +10,7 @@ from torch import Tensor
 
 from icr.lab.losses import LabLoss
 from icr.lab.trajectory import Trajectory
+from icr.writing import whole
 
 _INK, _VEHICLE, _BOX, _PAPER = (17, 17, 17), (120, 128, 138), (209, 100, 46), (255, 255, 255)
 _PANEL, _MARGIN, _TITLE = 260, 12, 20
@@ -44,12 +45,12 @@ def write_animation(
     corner, scale = _fit(view)
     pictures: list[Image.Image] = []
     for step in steps:
-        whole = Image.new("RGB", ((_PANEL + _MARGIN) * len(losses) + _MARGIN, _PANEL + _TITLE + 2 * _MARGIN), _PAPER)
+        shown = Image.new("RGB", ((_PANEL + _MARGIN) * len(losses) + _MARGIN, _PANEL + _TITLE + 2 * _MARGIN), _PAPER)
         for place, one in enumerate(losses):
             panel = _panel(found[one.name].boxes[step, chosen], target, parent, corner, scale)
-            whole.paste(panel, (_MARGIN + place * (_PANEL + _MARGIN), _MARGIN + _TITLE))
-            _write(whole, (_MARGIN + place * (_PANEL + _MARGIN), 8), f"{one.name}   step {step}")
-        pictures.append(whole.quantize(16, dither=Image.Dither.NONE))
+            shown.paste(panel, (_MARGIN + place * (_PANEL + _MARGIN), _MARGIN + _TITLE))
+            _write(shown, (_MARGIN + place * (_PANEL + _MARGIN), 8), f"{one.name}   step {step}")
+        pictures.append(shown.quantize(16, dither=Image.Dither.NONE))
     durations = [80] * (len(pictures) - 1) + [1500]
     with whole(path) as part:
         pictures[0].save(
