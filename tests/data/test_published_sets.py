@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -83,12 +84,21 @@ def test_reading_twice_gives_the_same(format: str, tmp_path: Path) -> None:
             same_boxes(left, right)
 
 
-@pytest.mark.parametrize("format", SETS)
+def written(to: str, root: Path) -> Path:
+    formats.write(formats.read(make_ufpr(root / "stock")), root / "made", to)
+    return root / "made"
+
+
+EVERY = {**SETS, **{to: partial(written, to) for to in formats.names(writable=True)}}
+
+
+@pytest.mark.parametrize("format", EVERY)
 def test_paths_are_whole_wherever_it_is_read_from(format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = SETS[format](tmp_path)
+    root = EVERY[format](tmp_path)
     whole = formats.read(root)
     monkeypatch.chdir(tmp_path)
     relative = formats.read(root.relative_to(tmp_path))
+    assert whole.format == format
     for split, samples in whole.splits.items():
         assert [each.image for each in relative.splits[split]] == [each.image for each in samples]
         assert [each.label_file for each in relative.splits[split]] == [each.label_file for each in samples]

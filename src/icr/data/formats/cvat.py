@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +71,7 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
     file = find_file(source)
     if file is None:
         raise InputError(f"{source} holds no CVAT annotations; expected an annotations.xml of CVAT for images 1.1")
+    file = Path(os.path.abspath(file))  # noqa: PTH100 (links stay as they are)
     root = _open(file)
     notes = read_notes(file.parent)
     findings: list[Finding] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
     file = find_file(source) if source.is_dir() else source
     if file is None:
         raise InputError(f"{source} holds no Label Studio JSON, or several; {_EXPECTED}; name the file itself")
+    file = Path(os.path.abspath(file))  # noqa: PTH100 (links stay as they are)
     content = _open(file)
     notes = read_notes(file.parent)
     findings: list[Finding] = []
