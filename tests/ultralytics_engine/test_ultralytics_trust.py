@@ -59,10 +59,12 @@ def test_export_takes_trust_too(foreign: Path, tmp_path: Path, capsys: pytest.Ca
     assert icr(["export", str(foreign), "--trust"]) == 0
 
 
-def test_a_damaged_file_is_not_helped_by_trust(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_file_is_not_helped_by_trust(
+    scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "x.pt").write_bytes(b"hello")  # which PyTorch's loader answers with a bare number
-    words = ["predict", str(tmp_path / "x.pt"), str(tmp_path), "--device", "cpu"]
+    words = ["predict", str(tmp_path / "x.pt"), str(scenes.parent / "images" / "val"), "--device", "cpu"]
     assert icr(words) == 2
-    assert "damaged" in capsys.readouterr().err
+    assert "it is damaged or of another kind" in capsys.readouterr().err
     assert icr([*words, "--trust"]) == 2
     assert "not even with --trust" in capsys.readouterr().err
