@@ -134,15 +134,18 @@ def apart(job: str, root: Path, cache: Path) -> dict[str, float]:
     return result
 
 
-def draw(scene: str, images: int, work: Path) -> dict[str, float]:
-    """Draw scenes of 1,280 by 720 pixels in this process, on one core."""
+def draw(scene: str, images: int, rounds: int, work: Path) -> dict[str, float]:
+    """Draw scenes of 1,280 by 720 pixels in this process, on one core; the round that took least of the processor."""
     from icr.data.synth import generate
 
     generate(work / f"warm-{scene}", counts={"train": 1}, scene=scene, workers=1)
-    began, busy = time.perf_counter(), time.process_time()
-    generate(work / f"drawn-{scene}", counts={"train": images}, scene=scene, workers=1)
-    seconds, processor = time.perf_counter() - began, time.process_time() - busy
-    return {"images": images, "seconds": seconds, "processor_seconds": processor}
+    runs = []
+    for number in range(rounds):
+        began, busy = time.perf_counter(), time.process_time()
+        generate(work / f"drawn-{scene}-{number}", counts={"train": images}, scene=scene, workers=1)
+        seconds, processor = time.perf_counter() - began, time.process_time() - busy
+        runs.append({"images": images, "seconds": seconds, "processor_seconds": processor})
+    return min(runs, key=lambda run: run["processor_seconds"])
 
 
 def rounds_of(root: Path, files: int, rounds: int, jobs: list[str]) -> dict[str, dict[str, float]]:
@@ -247,7 +250,7 @@ def main() -> int:
             make(work / str(files), files)
             record["sets"][str(files)] = rounds_of(work / str(files), files, settings.rounds, jobs)
             shutil.rmtree(work / str(files))
-        record["drawn"] = {scene: draw(scene, settings.images, work) for scene in SCENES}
+        record["drawn"] = {scene: draw(scene, settings.images, settings.rounds, work) for scene in SCENES}
     finally:
         shutil.rmtree(work, ignore_errors=True)
     settings.out.parent.mkdir(parents=True, exist_ok=True)
