@@ -70,6 +70,38 @@ def test_results_have_a_row_for_each_epoch_with_what_icr_did(trained):
         assert float(row["train/loss"]) > float(row["train/loss_giou"]) > 0
 
 
+def test_a_tracker_gets_what_the_tables_get(pictures, tmp_path):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    run = tmp_path / "run"
+    asked = TrainSettings(
+        "rtdetrv2-r18",
+        pictures,
+        (Relation("plate", "vehicle"),),
+        run,
+        base="giou",
+        imgsz=SIZE,
+        epochs=1,
+        batch=4,
+        workers=0,
+        overrides={**TINY, "report_to": "tensorboard"},
+    )
+    engine.train(asked)
+    seen = events.EventAccumulator(str(run / "tensorboard")).Reload()
+    (row,) = table(run)
+    for key in ("train/loss", "train/icr_pairs", "train/icr_containment", "train/icr_factor"):
+        (event,) = seen.Scalars(key)
+        assert event.value == pytest.approx(float(row[key]), rel=1e-4), key
+    assert "eval/AP" in seen.Tags()["scalars"] and not (run / "checkpoints").exists()
+
+
+def test_a_tracker_that_is_not_there_is_refused_before_anything_is_trained(monkeypatch):
+    monkeypatch.setattr("icr.transformers.tracking.get_available_reporting_integrations", list)
+    with pytest.raises(InputError, match="report_to=mlflow: mlflow is not installed; pip install mlflow"):
+        engine.check_overrides_of("rtdetrv2-r18", {"report_to": "mlflow"})
+    with pytest.raises(InputError, match="did you mean 'tensorboard'"):
+        engine.check_overrides_of("rtdetrv2-r18", {"report_to": "tensorbord"})
+
+
 def test_the_curve_has_a_row_for_each_class_and_epoch(trained):
     rows = table(trained, "curve.csv")
     assert [(row["epoch"], row["class"]) for row in rows] == [(e, name) for e in "12" for name in NAMES]

@@ -57,6 +57,7 @@ def told_faults(dataset: Dataset) -> str:
     """A sentence on the faulty entries that a copy lacks; empty when there are none.
 
     Example:
+        >>> from pathlib import Path
         >>> told_faults(Dataset(Path("d"), "yolo", ["plate"], {}))
         ''
     """

@@ -28,6 +28,7 @@ from icr.transformers.loss import loss_function
 from icr.transformers.prediction import TransformersPredictor, check_places, scale_of
 from icr.transformers.probe import probe_step
 from icr.transformers.settings import TERMS, EngineSettings, read
+from icr.transformers.tracking import check_tracker, tracker
 from icr.transformers.training import AVERAGE, Bar, DetectionTrainer, Epochs, Follow, last_whole
 from icr.transformers.weights import Loaded, start
 from icr.transformers.weights import read as read_weights
@@ -46,7 +47,7 @@ def check_overrides_of(model: str, overrides: dict[str, Any], trust: bool = Fals
     Raises:
         InputError: one line that names the key, and the nearest one.
     """
-    read(overrides)
+    check_tracker(read(overrides).report_to)
 
 
 def train(settings: TrainSettings) -> None:
@@ -59,6 +60,7 @@ def train(settings: TrainSettings) -> None:
     """
     check_version()
     asked = read(settings.overrides)
+    check_tracker(asked.report_to)
     if needs_launch(settings.device):
         launch(settings, settings.device.split(","))
         return
@@ -127,7 +129,7 @@ def _train(settings: TrainSettings, asked: EngineSettings, checkpoint: Path | No
         args=arguments,
         train_dataset=pictures,
         data_collator=Collate(sizes),
-        callbacks=[*([Follow(average)] if average else []), epochs],
+        callbacks=[*([Follow(average)] if average else []), epochs, *tracker(asked.report_to, settings.out)],
     )
     epochs.trainer = trainer
     trainer.remove_callback(PrinterCallback)
@@ -164,7 +166,8 @@ def _arguments(settings: TrainSettings, asked: EngineSettings) -> TrainingArgume
         save_total_limit=1,
         eval_strategy="no",
         logging_strategy="no",
-        report_to="none",
+        report_to="none",  # callbacks are given to the trainer, which knows the run folder
+        run_name=settings.out.name,
         disable_tqdm=True,
     )
     if arguments.n_gpu > 1:

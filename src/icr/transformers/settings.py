@@ -13,6 +13,9 @@ from icr.transformers.augment import Strengths
 TERMS = ("main", "auxiliary", "encoder", "denoising")
 """Where the box loss is computed: last decoder layer, the layers before it, the encoder's queries, denoising groups."""
 
+NO_TRACKER = "none"
+TRACKERS = (NO_TRACKER, "tensorboard", "mlflow", "wandb", "trackio", "comet_ml", "clearml", "dvclive", "swanlab")
+
 _WARM_UP = 2000
 _OURS = {
     **{key: f"--{key}" for key in ("epochs", "imgsz", "batch", "device", "seed", "workers", "base", "form", "weight")},
@@ -111,6 +114,7 @@ class EngineSettings:
         compile: compile the backbone; within the decoder the tracer breaks off.
         config: settings of the network's own configuration, such as `{decoder_layers: 1}`.
         best: what the best weights are best in: AP over all classes (`mean`), or over the children alone (`child`).
+        report_to: where else each epoch's figures go: `tensorboard` (into the run folder), `mlflow`, `wandb`, ….
     """
 
     lr: float = _number(1e-4, 0, 1)
@@ -136,6 +140,7 @@ class EngineSettings:
     compile: bool = _choice(False, (True, False))
     config: dict[str, Any] = field(default_factory=dict, metadata={"read": _read_mapping, "optional": False})
     best: str = _choice("mean", ("mean", "child"))
+    report_to: str = _choice(NO_TRACKER, TRACKERS)
 
     @property
     def strengths(self) -> Strengths:

@@ -29,6 +29,7 @@ from icr.transformers.history import CURVE, Table, best_so_far, curve_rows, mean
 from icr.transformers.loss import LossFunction
 from icr.transformers.prediction import TransformersPredictor
 from icr.transformers.settings import EngineSettings
+from icr.transformers.tracking import logged
 from icr.transformers.weights import write
 
 AVERAGE = "ema.safetensors"
@@ -236,7 +237,9 @@ class Epochs(TrainerCallback):
             self.best = value
             write(weights / "best.safetensors", self.network, model=self.model, imgsz=self.imgsz)
         self.curve.add(*rows)
-        self.log.add({"epoch": epoch, "time": round(seconds, 2), **means, **figures, "lr": rate})
+        row = {"epoch": epoch, "time": round(seconds, 2), **means, **figures, "lr": rate}
+        self.log.add(row)
+        self.trainer.log(logged(row, rows))
         _tell(epoch, args.num_train_epochs, means, rows, seconds)
 
     def _validate(self, args: Any) -> list[Predictions] | None:
