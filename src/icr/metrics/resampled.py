@@ -63,8 +63,9 @@ def of_pairs(counts: PairCounts, metrics: Sequence[str], weights: Weights) -> di
     Example:
         >>> one, area = np.array([2, 0]), np.array([36.0, np.inf])
         >>> counts = PairCounts(one, one * 0, one // 2, one // 2, one, one // 2, area, area)
-        >>> of_pairs(counts, ["recall"], np.array([[2.0, 0.0], [0.0, 2.0]]))["recall"]
-        Measured(value=0.5, resampled=array([0.5, nan]), pictures=1)
+        >>> recall = of_pairs(counts, ["recall"], np.array([[2.0, 0.0], [0.0, 2.0]]))["recall"]
+        >>> recall.value, recall.resampled.tolist(), recall.pictures
+        (0.5, [0.5, nan], 1)
     """
     figures, measured = counts.figures(), {}
     for metric in metrics:

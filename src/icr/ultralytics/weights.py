@@ -193,5 +193,6 @@ def _why(cause: BaseException) -> str:
     foreign = re.search(r"GLOBAL (\S+)", text)
     if foreign:
         return f"it asks for {foreign[1]}, foreign code that icr does not run"
-    told = text.partition(". ")[0].rstrip(".")
+    inner = re.search(r"WeightsUnpickler error: (.+?)(?= Check the documentation| Please|$)", text)
+    told = inner[1] if inner else text.partition(". ")[0].rstrip(".")
     return f"it is damaged or of another kind ({type(cause).__name__}: {told})"
