@@ -70,22 +70,11 @@ def test_results_have_a_row_for_each_epoch_with_what_icr_did(trained):
         assert float(row["train/loss"]) > float(row["train/loss_giou"]) > 0
 
 
-def test_a_tracker_gets_what_the_tables_get(pictures, tmp_path):
+def test_a_tracker_gets_what_the_tables_get(asked):
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    run = tmp_path / "run"
-    asked = TrainSettings(
-        "rtdetrv2-r18",
-        pictures,
-        (Relation("plate", "vehicle"),),
-        run,
-        base="giou",
-        imgsz=SIZE,
-        epochs=1,
-        batch=4,
-        workers=0,
-        overrides={**TINY, "report_to": "tensorboard"},
-    )
-    engine.train(asked)
+    settings = asked(epochs=1, overrides={"report_to": "tensorboard"})
+    engine.train(settings)
+    run = settings.out
     seen = events.EventAccumulator(str(run / "tensorboard")).Reload()
     (row,) = table(run)
     for key in ("train/loss", "train/icr_pairs", "train/icr_containment", "train/icr_factor"):
