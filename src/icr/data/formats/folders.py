@@ -12,6 +12,7 @@ from pathlib import Path
 from icr.data.dataset import Sample
 from icr.data.pictures import exists, is_picture
 from icr.errors import InputError
+from icr.writing import refuse_filled
 
 
 @contextmanager
@@ -22,10 +23,7 @@ def new_folder(out: Path) -> Iterator[Path]:
         InputError: `out` exists and is not empty, or cannot be written.
     """
     out = Path(os.path.abspath(out))  # noqa: PTH100 (resolve would follow a link that is to be replaced)
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise InputError(f"{out} exists and is no folder; give --out a folder that does not exist yet")
-    if out.is_dir() and any(out.iterdir()):
-        raise InputError(f"{out} exists and is not empty; nothing is written over, give another folder")
+    refuse_filled(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
