@@ -36,3 +36,18 @@ def check(device: str) -> None:
             f"--device {device}: torchrun started {count} processes; name as many GPUs, such as "
             f"{','.join(map(str, range(count)))}, or leave --device out"
         )
+
+
+def leave() -> None:
+    """Leave the group of processes, once this one has trained to the end; without a group nothing happens.
+
+    A process that ends as a member may be aborted on its way out, for the group's threads still run, and torchrun then
+    stops the others with it.
+
+    Example:
+        >>> leave()
+    """
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()

@@ -14,7 +14,7 @@ from transformers import TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging
 
-from icr import runs
+from icr import distributed, runs
 from icr.data.dataset import Dataset
 from icr.data.formats import read as read_data
 from icr.errors import InputError
@@ -77,6 +77,7 @@ def train(settings: TrainSettings) -> None:
     except InputError as error:
         # From a process that loads pictures it comes with a traceback in its text.
         raise InputError(str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]) from None
+    distributed.leave()
     if _first():
         checkpoints.rename(over)  # a kill while it is removed must not leave the half of one
         shutil.rmtree(over)

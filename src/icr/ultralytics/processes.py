@@ -11,7 +11,7 @@ import torch
 from torch import distributed, nn
 from ultralytics.utils import DEFAULT_CFG, RANK
 
-from icr.distributed import processes
+from icr.distributed import leave, processes
 
 COUNTERS = ("icr_pairs", "icr_containment", "icr_factor")
 
@@ -43,8 +43,8 @@ class SeveralProcesses:
     def train(self) -> None:
         """Train, and leave the group of processes."""
         super().train()  # type: ignore[misc]
-        if self.on_processors and distributed.is_initialized():
-            distributed.destroy_process_group()
+        if self.on_processors:
+            leave()
 
     def get_validator(self) -> Any:
         """Ultralytics' validator."""
