@@ -134,6 +134,24 @@ def test_a_note_says_that_there_is_no_parent(tmp_path: Path) -> None:
     assert sample.box_attributes == [{}, {}, {"note": "dirty"}]
 
 
+@pytest.mark.parametrize("mark", ["auto", "machine"])
+@pytest.mark.parametrize(
+    ("origin", "kept"), [("prediction", False), ("prediction-changed", False), ("manual", False), (None, True)]
+)
+def test_a_detectors_box_is_a_persons_once_submitted(tmp_path: Path, mark: str, origin: str | None, kept: bool) -> None:
+    """Without an origin nobody had it in the editor: imported so, or made an annotation by the hundred."""
+    said = {"source": mark, "score": 0.9, "occluded": True}
+    box = region("c", "car", (20, 25, 60, 50), origin=origin, meta={"icr": said})
+    sample = read(export(tmp_path, [task(annotated(box))])).splits["train"][0]
+    assert sample.box_attributes == [said if kept else {"occluded": True}]
+
+
+def test_what_a_set_itself_calls_source_stays(tmp_path: Path) -> None:
+    said = {"source": "dashcam 3", "score": 0.9}
+    box = region("c", "car", (20, 25, 60, 50), origin="prediction-changed", meta={"icr": said})
+    assert read(export(tmp_path, [task(annotated(box))])).splits["train"][0].box_attributes == [said]
+
+
 def test_of_several_annotations_one_counts(tmp_path: Path) -> None:
     first = annotated(CAR, updated_at="2026-03-09T22:16:08Z")
     later = annotated(CAR, PLATE, updated_at="2026-03-10T22:16:08Z")

@@ -113,7 +113,7 @@ def test_an_export_of_label_studio_with_what_a_person_did(tmp_path: Path) -> Non
     np.testing.assert_allclose(accepted.boxes[:2], dataset.splits["val"][0].boxes[:2])
     moved = accepted.boxes[2] - dataset.splits["val"][0].boxes[2]
     np.testing.assert_allclose(moved, [25 / 3, 10 / 3] * 2)
-    assert accepted.box_attributes == [{**AUTO, "score": 0.9}, {**AUTO, "score": 0.7}, {}], "moved: a person's by now"
+    assert not any(accepted.box_attributes), "submitted, as they were or moved: a person's by now"
     assert len(empty.labels) == 0
 
 

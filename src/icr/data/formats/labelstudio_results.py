@@ -18,6 +18,9 @@ _STRAIGHT = 0.05
 _SAID = ("choices", "textarea", "number", "rating", "taxonomy", "datetime")
 """Kinds of results that say something of a region or of the picture, not where anything is."""
 
+_MACHINE_MADE = ("auto", "machine")
+"""What ``source`` says of a detector's boxes: those proposed for labelling, and parents that were added."""
+
 
 @dataclass
 class Region:
@@ -124,7 +127,8 @@ class Results:
         rest = [one for one in notes if one.strip().lower() != ALONE]
         own = meta.get("icr")
         own = own if isinstance(own, dict) else {}
-        if each.get("origin") == "prediction-changed":  # a person's box by now, not the detector's
+        # The editor states an origin of every region that a person submits; what nobody opened has none.
+        if "origin" in each and own.get("source") in _MACHINE_MADE:
             own = {key: value for key, value in own.items() if key not in ("source", "score")}
         attributes = {**own, **({"note": " ".join(rest)} if rest else {})}
         return Region(key, label, percent, alone, attributes)
