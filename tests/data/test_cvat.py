@@ -177,6 +177,14 @@ def test_outlines_and_swapped_corners_are_used(tmp_path: Path) -> None:
     assert ids(dataset.findings) == ["labels.corners_swapped", "labels.polygon"]
 
 
+def test_a_number_of_thousands_of_digits_is_no_number(tmp_path: Path) -> None:
+    """Python refuses to make one, for the time that it would take."""
+    endless = "9" * 5000
+    text = xml(CAR.format(f' group_id="{endless}"'), image=f'id="0" name="a.png" width="{endless}" height="80"')
+    dataset = read(export(tmp_path, text))
+    assert len(dataset.splits["train"][0].labels) == 1 and dataset.findings == []
+
+
 def test_a_child_whose_parent_is_left_out_has_none(tmp_path: Path) -> None:
     groups = [PLATE.format(group(1)), CAR.format(group(1)), PLATE.format(group(2))]
     dataset = read(export(tmp_path, xml(*groups, CAR.format(group(2) + ' rotation="9"'))))

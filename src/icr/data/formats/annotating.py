@@ -1,133 +1,25 @@
-"""What the formats of annotation tools share: notes beside the labels, finding pictures, and groups read as pairs."""
+"""What the readers and writers of annotation tools' files share: finding pictures, and a file being read."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from icr.data.dataset import Dataset, Finding, Sample
 from icr.data.findings import found
 from icr.data.formats.folders import place, relative_names
+from icr.data.formats.notes import Notes, allowed_parents, relations_of
+from icr.data.formats.objects import Object, picture_size, sample_of
 from icr.data.formats.registry import Images
-from icr.data.formats.text import read_settings_text, shown
-from icr.data.formats.yolo_config import requested
-from icr.data.formats.yolo_write import relation_block
-from icr.data.pictures import exists, is_picture
+from icr.data.formats.splits import NAMES, fill
+from icr.data.formats.text import shown
+from icr.data.pictures import Header, exists, is_picture
 from icr.errors import InputError
-from icr.relations import Relation, resolve
-from icr.relations import read as read_relations
 
-NOTES = "icr.json"
-SPLITS = ("train", "val", "test")
-_SPLIT_NAMES = {**{each: each for each in SPLITS}, "training": "train", "valid": "val", "validation": "val"}
 _TASK_KEYS = (b'"annotations"', b'"predictions"', b'"data"', b'"rectanglelabels"', b'"completions"')
-
-
-@dataclass
-class Notes:
-    """What a tool does not carry, kept beside its file.
-
-    Attributes:
-        names: the classes in their order; empty when there are no notes.
-        relations: as the data set declares them.
-        pairs: child and parent class of every pair stated, relations aside.
-        category_ids: ids of the classes in COCO files.
-        pictures: attributes of pictures by their name, such as ``train/a.jpg``.
-        attributes: of the whole set.
-        numeric: attributes of boxes that are numbers, where the tool's file holds texts.
-    """
-
-    names: list[str] = field(default_factory=list)
-    relations: tuple[Relation, ...] = ()
-    pairs: list[tuple[str, str]] = field(default_factory=list)
-    category_ids: list[int] = field(default_factory=list)
-    pictures: dict[str, dict[str, Any]] = field(default_factory=dict)
-    attributes: dict[str, Any] = field(default_factory=dict)
-    numeric: list[str] = field(default_factory=list)
-
-
-def write_notes(out: Path, dataset: Dataset, keys: Mapping[str, Sequence[str]], numeric: Sequence[str] = ()) -> Notes:
-    """Write the notes of a data set whose pictures are called `keys`, by split."""
-    samples = [sample for split in dataset.splits.values() for sample in split]
-    pairs = {
-        (int(sample.labels[child]), int(sample.labels[parent]))
-        for sample in samples
-        for child, parent in enumerate(sample.parents.tolist())
-        if parent >= 0
-    }
-    names = [key for split in dataset.splits for key in keys[split]]
-    notes = Notes(
-        list(dataset.names),
-        dataset.relations,
-        [(dataset.names[child], dataset.names[parent]) for child, parent in sorted(pairs)],
-        list(dataset.category_ids),
-        {key: sample.attributes for key, sample in zip(names, samples, strict=True)},
-        dataset.attributes,
-        list(numeric),
-    )
-    content = {
-        "names": notes.names,
-        "relations": relation_block(notes.relations),
-        "pairs": notes.pairs,
-        "category_ids": notes.category_ids,
-        "pictures": notes.pictures,
-        "attributes": notes.attributes,
-        "numeric": notes.numeric,
-    }
-    text = json.dumps(content, ensure_ascii=False, indent=1)
-    (out / NOTES).write_text(f"{text}\n", encoding="utf-8")
-    return notes
-
-
-def read_notes(folder: Path) -> Notes:
-    """The notes in a folder; empty ones when there are none.
-
-    Raises:
-        InputError: they are not as they were written.
-    """
-    file = folder / NOTES
-    if not file.is_file():
-        return Notes()
-    try:
-        content = json.loads(read_settings_text(file))
-        names, pictures = content["names"], content["pictures"]
-        pairs = [(child, parent) for child, parent in content["pairs"]]
-        if not (
-            all(
-                isinstance(each, str)
-                for each in [*names, *content["numeric"], *(name for pair in pairs for name in pair)]
-            )
-            and all(isinstance(each, dict) for each in pictures.values())
-            and {name for pair in pairs for name in pair} <= set(names)
-            and all(type(each) is int for each in content["category_ids"])
-            and isinstance(content["attributes"], dict)
-        ):
-            raise ValueError("its values are of other kinds")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        reason = shown(" ".join(str(error).split()), 80)
-        raise InputError(f"{file}: not as icr data convert wrote it ({reason}); write it anew, or remove it") from None
-    relations = read_relations(content["relations"], str(file))
-    return Notes(
-        list(names), relations, pairs, content["category_ids"], pictures, content["attributes"], content["numeric"]
-    )
-
-
-def allowed_parents(relations: Sequence[Relation], pairs: Iterable[tuple[str, str]], names: Sequence[str]) -> Allowed:
-    """The classes of parents that each class of child may have."""
-    allowed: dict[int, set[int]] = {}
-    for relation in resolve(relations, names):
-        allowed.setdefault(relation.child, set()).update(relation.parents)
-    for child, parent in pairs:
-        allowed.setdefault(names.index(child), set()).add(names.index(parent))
-    return {child: frozenset(parents) for child, parents in allowed.items()}
-
-
-Allowed = dict[int, frozenset[int]]
 
 
 def place_pictures(dataset: Dataset, out: Path, images: Images, format: str) -> dict[str, list[str]]:
@@ -142,43 +34,6 @@ def place_pictures(dataset: Dataset, out: Path, images: Images, format: str) -> 
                 raise InputError(f"{sample.image}: the size of the picture is unknown, so it cannot be annotated")
             place(sample.image, out / "images" / key, link=images == "link")
     return keys
-
-
-def split_of(stated: str, key: str) -> str:
-    """The split of a picture: as stated, else as a folder of its name says, else train.
-
-    Example:
-        >>> split_of("Validation", "a.jpg"), split_of("", "images/test/a.jpg"), split_of("default", "a.jpg")
-        ('val', 'test', 'train')
-    """
-    for each in (stated, *PurePosixPath(key).parts[:-1]):
-        if each.lower() in _SPLIT_NAMES:
-            return _SPLIT_NAMES[each.lower()]
-    return "train"
-
-
-Item = TypeVar("Item")
-
-
-def read_splits(
-    by_split: Mapping[str, Sequence[Item]],
-    wanted: Sequence[str] | None,
-    dataset: Dataset,
-    file: Path,
-    sample: Callable[[Item], Sample | None],
-) -> Dataset:
-    """Fill a data set with the splits wanted, in their usual order; a split without a usable picture is a finding.
-
-    Raises:
-        InputError: a split is wanted that there is not.
-    """
-    splits: dict[str, list[Sample]] = {}
-    for split in requested([each for each in SPLITS if each in by_split], wanted, dataset.source):
-        splits[split] = [made for each in by_split[split] if (made := sample(each)) is not None]
-        if not splits[split]:
-            dataset.findings.append(found("split.empty", file, f"{split} has no usable picture"))
-    dataset.splits = splits
-    return dataset
 
 
 def looks_like_tasks(file: Path) -> bool:
@@ -249,33 +104,83 @@ def _as_uploaded(name: str) -> str:
     return re.sub(r"[^\w.-]", "", name.strip().replace(" ", "_"))
 
 
-def relations_of(pairs: Iterable[tuple[str, str]]) -> tuple[Relation, ...]:
-    """The relations that pairs of classes amount to.
+Item = TypeVar("Item")
 
-    Example:
-        >>> [str(each) for each in relations_of([("plate", "car"), ("plate", "bus")])]
-        ['plate:bus,car']
+
+class Export:
+    """A file of a tool being read into a data set.
+
+    Args:
+        source: what the user named.
+        format: the format's name.
+        file: the file itself.
+        names: the classes.
+        pairs: child and parent class of the pairs in the file. Where the set once had no relation and no pair, or is
+            without notes, the relations follow from them.
+        notes: those beside the file.
+        findings: where findings are added.
+
+    Attributes:
+        names, notes: as given.
+        allowed: what may be whose parent.
     """
-    parents: dict[str, set[str]] = {}
-    for child, parent in pairs:
-        if child != parent:
-            parents.setdefault(child, set()).add(parent)
-    return tuple(
-        Relation(child, tuple(sorted(above)) if len(above) > 1 else next(iter(above)))
-        for child, above in sorted(parents.items())
-    )
 
+    def __init__(
+        self,
+        source: Path,
+        format: str,
+        file: Path,
+        names: Sequence[str],
+        pairs: Iterable[tuple[str, str]],
+        notes: Notes,
+        findings: list[Finding],
+    ) -> None:
+        known = [pair for pair in pairs if set(pair) <= set(names)]
+        relations = notes.relations if notes.relations or notes.pairs else relations_of(known)
+        self.names, self.notes = list(names), notes
+        self.allowed = allowed_parents(notes.relations, known, names)
+        self._file, self._findings = file, findings
+        self._dataset = Dataset(
+            source, format, self.names, {}, relations, findings, notes.category_ids, notes.attributes
+        )
 
-def meaning_of_pairs(
-    notes: Notes, pairs: Iterable[tuple[str, str]], names: Sequence[str]
-) -> tuple[Allowed, tuple[Relation, ...]]:
-    """What may be whose parent, and the relations: as noted; from `pairs` where the set had no relation and no pair."""
-    known = [pair for pair in pairs if set(pair) <= set(names)]
-    relations = notes.relations if notes.relations or notes.pairs else relations_of(known)
-    return allowed_parents(notes.relations, known, names), relations
+    def report(self, kind: str, message: str, line: int | None = None) -> None:
+        """Add a finding about the file."""
+        self._findings.append(found(kind, self._file, message, line))
 
+    def read(
+        self,
+        by_split: Mapping[str, Sequence[Item]],
+        wanted: Sequence[str] | None,
+        sample: Callable[[Item], Sample | None],
+    ) -> Dataset:
+        """The data set with the splits wanted, in their usual order.
 
-def missing_picture(file: Path, name: str, findings: list[Finding], line: int | None = None) -> None:
-    """Report a picture that is named but not there."""
-    message = f"there is no picture {shown(name)} in or below {file.parent}; put it into images/ there"
-    findings.append(found("picture.missing", file, message, line))
+        Raises:
+            InputError: a split is wanted that there is not.
+        """
+        places = {split: self._file for split in NAMES if split in by_split}
+        return fill(
+            self._dataset,
+            places,
+            wanted,
+            lambda split: [made for each in by_split[split] if (made := sample(each)) is not None],
+        )
+
+    def size(
+        self, image: Path | None, name: str, stated: tuple[int, int] | None, by: str, line: int | None = None
+    ) -> Header | None:
+        """The size of a picture that the file calls `name`; None when it cannot be used, which is a finding."""
+        if image is None:
+            folder = self._file.parent
+            message = f"there is no picture {shown(name)} in or below {folder}; put it into images/ there"
+            self.report("picture.missing", message, line)
+            return None
+        return picture_size(image, self._findings, stated, by)
+
+    def sample(
+        self, image: Path, size: Header, objects: Sequence[Object], key: str, attributes: Mapping[str, Any]
+    ) -> Sample:
+        """A picture with its objects; what the notes say of it by its `key` counts where its attributes say nothing."""
+        whole = {**self.notes.pictures.get(key, {}), **attributes}
+        return sample_of(image, size, self._file, objects, whole, self._findings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +13,16 @@ from icr.data.dataset import Dataset, Finding, Sample, UnreadableRelations
 from icr.data.findings import found
 from icr.data.formats.annotating import looks_like_tasks
 from icr.data.formats.boxes import cut_circles, usable
-from icr.data.formats.coco_annotations import Box, CocoFile, find_parents, is_whole, read_annotations
+from icr.data.formats.coco_annotations import Box, CocoFile, find_parents, read_annotations
 from icr.data.formats.coco_parts import add_parts
 from icr.data.formats.coco_write import write
+from icr.data.formats.json_values import is_whole, load
+from icr.data.formats.objects import picture_size
 from icr.data.formats.registry import Format, register
-from icr.data.formats.text import counted, is_text, read_settings_text, shown
-from icr.data.formats.yolo_config import declared_relations, requested
-from icr.data.pictures import Header, PictureError, exists, header
+from icr.data.formats.splits import fill
+from icr.data.formats.text import counted, is_text, shown
+from icr.data.formats.yolo_config import declared_relations
+from icr.data.pictures import Header, exists
 from icr.errors import InputError
 
 SPLITS = ("train", "val", "test")
@@ -60,28 +62,21 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
         raise InputError(f"{source} holds no COCO JSON; expected a .json file, or train.json, val.json or test.json")
     findings: list[Finding] = []
     dataset = Dataset(source, "coco", [], {}, findings=findings)
-    read_splits: dict[str, list[Sample]] = {}
-    for split in requested(list(files), splits, source):
-        file = _open(Path(os.path.abspath(files[split])))  # noqa: PTH100 (links stay as they are)
+    places = {split: Path(os.path.abspath(file)) for split, file in files.items()}  # noqa: PTH100 (links stay as they are)
+
+    def read_split(split: str) -> list[Sample]:
+        file = _open(places[split])
         _merge_classes(file, dataset)
         _merge_head(file, dataset)
-        samples = _read_samples(file, findings)
-        if not samples:
-            findings.append(found("split.empty", file.path, f"{split} has no usable picture"))
-        read_splits[split] = samples
-    dataset.splits = read_splits
+        return _read_samples(file, findings)
+
+    fill(dataset, places, splits, read_split)
     add_parts(dataset)
     return dataset
 
 
 def _open(path: Path) -> CocoFile:
-    text = read_settings_text(path)
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}, line {error.lineno}: no readable JSON ({error.msg}); {_EXPECTED}") from None
-    except (ValueError, RecursionError) as error:  # an integer of thousands of digits; nesting too deep
-        raise InputError(f"{path}: no readable JSON ({type(error).__name__}); {_EXPECTED}") from None
+    content = load(path, _EXPECTED)
     if isinstance(content, list):
         hint = " (a list is a results file: give it to icr eval in place of weights)"
         raise InputError(f"{path}: found a list; {_EXPECTED}{hint}")
@@ -166,7 +161,11 @@ def _read_samples(file: CocoFile, findings: list[Finding]) -> list[Sample]:
         findings.append(found("picture.none_found", file.path, message))
     samples = []
     for key, entry in entries.items():
-        size = _stated_size(entry) if labels_only else _size(located[key], entry, findings)
+        if labels_only:
+            size: Header | None = _stated_size(entry)
+        else:
+            stated = (entry.get("width"), entry.get("height")) if entry.keys() & {"width", "height"} else None
+            size = picture_size(located[key], findings, stated)
         if size is not None:
             samples.append(_sample(file, entry, located[key], size, by_image.get(key, []), findings))
     return samples
@@ -214,28 +213,6 @@ def _stated_size(entry: dict[str, Any]) -> Header:
     if is_whole(width) and is_whole(height) and 0 < width < 10**9 and 0 < height < 10**9:
         return Header(width, height, False)
     return Header(0, 0, False)
-
-
-def _size(path: Path, entry: dict[str, Any], findings: list[Finding]) -> Header | None:
-    """The picture's own size, held against the stated one; None when the picture cannot be used."""
-    try:
-        size = header(path)
-    except FileNotFoundError:
-        findings.append(found("picture.missing", path, f"there is no such picture (id {entry['id']})"))
-        return None
-    except PictureError as error:
-        findings.append(found("picture.unreadable", path, f"cannot be opened as a picture: {error}"))
-        return None
-    stated = _stated_size(entry)
-    if ("width" in entry or "height" in entry) and (stated.width, stated.height) != (size.width, size.height):
-        said = f"{shown(entry.get('width'))} x {shown(entry.get('height'))}"
-        as_stored = size.turned and (stated.width, stated.height) == (size.height, size.width)
-        turned = " (EXIF turns it: it is stored the other way round)" if as_stored else ""
-        message = f"is {size.width} x {size.height}{turned}, but the labels say {said}"
-        findings.append(found("picture.size_mismatch", path, message))
-    elif size.turned:
-        findings.append(found("picture.turned", path, f"is shown as {size.width} x {size.height}, stored turned"))
-    return size
 
 
 def _sample(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from icr.data.dataset import NO_PARENT, UNSTATED, Finding
 from icr.data.findings import found
+from icr.data.formats.json_values import is_whole
 from icr.data.formats.text import shown
 
 _OWN_KEYS = frozenset(("id", "image_id", "category_id", "bbox", "parent_id"))
@@ -25,10 +26,6 @@ class CocoFile:
     content: dict[str, Any]
     folders: list[Path]
     classes: dict[int, int] = field(default_factory=dict)
-
-
-def is_whole(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 @dataclass

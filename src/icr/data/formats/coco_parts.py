@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from icr.data.dataset import Dataset, Finding, Sample, UnreadableRelations
 from icr.data.findings import found
 from icr.data.formats.boxes import usable
-from icr.data.formats.text import shown
+from icr.data.formats.json_values import are_finite, described
 from icr.relations import Relation
 
 PARTS = {"h_bbox": "head", "f_bbox": "face"}
@@ -89,18 +88,10 @@ def _corners(
         return None
     file, called = sample.label_file or sample.image, _called(key, sample, person)
     if not isinstance(value, list) or len(value) != 4:
-        what = f"a list of {len(value)}" if isinstance(value, list) else shown(value)
-        findings.append(found("labels.fields", file, f"{called} is {what}; expected [x, y, width, height]"))
+        message = f"{called} is {described(value)}; expected [x, y, width, height]"
+        findings.append(found("labels.fields", file, message))
         return None
-    if not all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in value):
-        findings.append(found("labels.not_a_number", file, f"{called} holds {', '.join(map(shown, value))}"))
-        return None
-    try:
-        finite = all(map(math.isfinite, value))
-    except OverflowError:  # a whole number too large for a float
-        finite = False
-    if not finite:
-        findings.append(found("labels.not_finite", file, f"{called} has a number that is not finite"))
+    if not are_finite(value, called, file, findings):
         return None
     x, y, width, height = map(float, value)
     if max(value) <= 0:

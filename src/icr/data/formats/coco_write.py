@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from icr.data.dataset import UNSTATED, Dataset, Sample
-from icr.data.formats.coco_annotations import is_whole
 from icr.data.formats.folders import place, relative_names
+from icr.data.formats.json_values import is_whole
 from icr.data.formats.registry import Images
 from icr.data.formats.yolo_write import relation_block
 

@@ -27,8 +27,8 @@ from icr.data.formats.objects import (
     sample_of,
 )
 from icr.data.formats.registry import Format, register
+from icr.data.formats.splits import fill, roots
 from icr.data.formats.text import counted, read_lines, shown
-from icr.data.formats.yolo_config import requested
 from icr.data.remembered import ReadAll, read_now
 from icr.errors import InputError
 from icr.version import __version__
@@ -55,10 +55,8 @@ def find_subsets(source: Path) -> dict[str, Path]:
     """The folders of the subsets ``single``, ``double`` and ``multi``: `source` itself, or folders in it."""
     if not source.is_dir():
         return {}
-    inner = folders_in(source)
-    candidates = [source.absolute(), *inner, *(folders_in(inner[0]) if len(inner) == 1 else ())]
     found_ = {}
-    for each in candidates:
+    for each in (source.absolute(), *(inner for root in roots(source) for inner in folders_in(root))):
         match = _SUBSET.search(each.name)
         if match and any((each / split / "images").is_dir() for split in _SPLITS):
             found_[match[1].lower()] = each
@@ -74,20 +72,18 @@ def read(source: Path, splits: Sequence[str] | None = None, read_all: ReadAll = 
     subsets = find_subsets(Path(os.path.abspath(source)))  # noqa: PTH100 (links stay as they are)
     if not subsets:
         raise InputError(f"{source} holds no CRPD; expected a folder such as CRPD_multi with train/images")
-    known = [split for split in _SPLITS if any((folder / split).is_dir() for folder in subsets.values())]
+    places = {split: source for split in _SPLITS if any((folder / split).is_dir() for folder in subsets.values())}
     findings: list[Finding] = []
     dataset = Dataset(source, "crpd", list(NAMES), {}, findings=findings)
-    read_splits: dict[str, Sequence[Sample]] = {}
-    for split in requested(known, splits, source):
+
+    def read_split(split: str) -> Sequence[Sample]:
         there = [folder / split for folder in subsets.values() if (folder / split).is_dir()]
         pictures = [each for folder in there for each in _pictures(folder, findings)]
         samples, said = read_all(pictures, _parse, _files_of, f"crpd {__version__}")
-        findings += said
-        read_splits[split] = samples
-        if not samples:
-            findings.append(found("split.empty", source, f"{split} has no usable picture"))
-    dataset.splits = read_splits
-    return dataset
+        findings.extend(said)
+        return samples
+
+    return fill(dataset, places, splits, read_split)
 
 
 def _pictures(folder: Path, findings: list[Finding]) -> list[str]:

@@ -13,20 +13,13 @@ import numpy as np
 
 from icr.data.dataset import NO_PARENT, UNSTATED, Dataset, Finding, Sample
 from icr.data.findings import found
-from icr.data.formats.annotating import (
-    Allowed,
-    Notes,
-    Pictures,
-    meaning_of_pairs,
-    missing_picture,
-    read_notes,
-    read_splits,
-    split_of,
-)
+from icr.data.formats.annotating import Export, Pictures
 from icr.data.formats.cvat_groups import discovered_pairs, parents_by_group
 from icr.data.formats.cvat_write import NUMBER, PARENT, write
-from icr.data.formats.objects import Corners, Object, around, picture_size, sample_of
+from icr.data.formats.notes import Notes, read_notes
+from icr.data.formats.objects import Corners, Object, around
 from icr.data.formats.registry import Format, register
+from icr.data.formats.splits import split_of
 from icr.data.formats.text import shown
 from icr.data.formats.xml_tree import Element, XmlBrokenError, XmlRefusedError, parse
 from icr.errors import InputError
@@ -83,7 +76,7 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
     if not names:
         raise InputError(f"{file}: found no label and no box; {_EXPECTED}")
     pairs = notes.pairs or ([] if notes.relations else _found_pairs(boxes))
-    allowed, relations = meaning_of_pairs(notes, pairs, names)
+    export = Export(source, "cvat", file, names, pairs, notes, findings)
     by_split: dict[str, list[tuple[_Image, list[_Box]]]] = {}
     pictures = Pictures(file.parent)
     for element, own in zip(images, boxes, strict=True):
@@ -91,13 +84,7 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
         by_split.setdefault(image.split, []).append((image, own))
     if not by_split:
         raise InputError(f"{file}: found no <image>; {_EXPECTED}")
-    return read_splits(
-        by_split,
-        splits,
-        Dataset(source, "cvat", list(names), {}, relations, findings, notes.category_ids, notes.attributes),
-        file,
-        lambda held: _sample(*held, names, allowed, notes, file, findings),
-    )
+    return export.read(by_split, splits, lambda held: _sample(export, *held))
 
 
 @dataclass(frozen=True)
@@ -198,8 +185,11 @@ def _box(shape: Element, kinds: dict[tuple[str, str], str], file: Path, findings
     if shape.tag == "polygon":
         findings.append(found("labels.polygon", file, f"{called} is an outline", shape.line))
         attributes["segmentation"] = [values]
-    group = said.get("group_id", "0")
-    return _Box(label, around(points), shape.line, int(group) if group.isdecimal() else 0, attributes)
+    return _Box(label, around(points), shape.line, _whole(said.get("group_id", "")) or 0, attributes)
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 18 else None  # of thousands of digits none is made
 
 
 def _number(text: str) -> float | None:
@@ -245,33 +235,20 @@ def _found_pairs(boxes: Sequence[Sequence[_Box]]) -> list[tuple[str, str]]:
     )
 
 
-def _sample(
-    image: _Image,
-    boxes: Sequence[_Box],
-    names: Sequence[str],
-    allowed: Allowed,
-    notes: Notes,
-    file: Path,
-    findings: list[Finding],
-) -> Sample | None:
-    path, element = image.path, image.element
-    if path is None:
-        missing_picture(file, image.name, findings, element.line)
+def _sample(export: Export, image: _Image, boxes: Sequence[_Box]) -> Sample | None:
+    element, names = image.element, export.names
+    width, height = (_whole(element.attributes.get(side, "")) for side in ("width", "height"))
+    stated = (width, height) if width is not None and height is not None else None
+    size = export.size(image.path, image.name, stated, "the labels say", element.line)
+    if size is None or image.path is None:
         return None
-    size = picture_size(path, findings)
-    if size is None:
-        return None
-    stated = element.attributes.get("width", ""), element.attributes.get("height", "")
-    if all(each.isdecimal() for each in stated) and (int(stated[0]), int(stated[1])) != (size.width, size.height):
-        message = f"is {size.width} x {size.height}, but the labels say {stated[0]} x {stated[1]}"
-        findings.append(found("picture.size_mismatch", path, message))
     usable = [box for box in boxes if box.label in names]
     for box in boxes:
         if box.label not in names:
-            findings.append(found("labels.class", file, f"label {shown(box.label)} is not declared", box.line))
+            export.report("labels.class", f"label {shown(box.label)} is not declared", box.line)
     corners = np.array([box.corners for box in usable], np.float64).reshape(-1, 4)
     labels = [names.index(box.label) for box in usable]
-    parents, doubtful = parents_by_group(corners, labels, [box.group for box in usable], allowed)
+    parents, doubtful = parents_by_group(corners, labels, [box.group for box in usable], export.allowed)
     # A parent that is named beats the geometry in a group; a group that people made anew beats a name left over.
     named = {str(box.attributes.pop(NUMBER)): index for index, box in enumerate(usable) if NUMBER in box.attributes}
     for index, box in enumerate(usable):
@@ -286,17 +263,16 @@ def _sample(
         doubtful = [each for each in doubtful if each != index]
     for index in doubtful:
         message = f"{usable[index].label!r} is in a group with two boxes that hold it alike"
-        findings.append(found("pairs.ambiguous", file, message, usable[index].line))
+        export.report("pairs.ambiguous", message, usable[index].line)
     tags = [each.attributes.get("label", "") for each in element.children if each.tag == "tag"]
-    attributes = {**notes.pictures.get(image.key, {}), **({"tags": tags} if tags else {})}
     objects = [
         Object(label, box.corners, shown(box.label), box.line, parent, box.attributes)
         for label, box, parent in zip(labels, usable, parents.tolist(), strict=True)
     ]
     if not objects and not boxes:
         message = f"{shown(image.name)} has no box; it counts as a picture without objects"
-        findings.append(found("labels.empty", file, message, element.line))
-    return sample_of(path, size, file, objects, attributes, findings)
+        export.report("labels.empty", message, element.line)
+    return export.sample(image.path, size, objects, image.key, {"tags": tags} if tags else {})
 
 
 FORMAT = register(

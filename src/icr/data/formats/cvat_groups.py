@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icr.data.dataset import NO_PARENT, UNSTATED, Sample
-from icr.data.formats.annotating import Allowed
+from icr.data.formats.notes import Allowed
 
 _ALIKE = 1e-3
 

@@ -11,13 +11,9 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from icr.data.dataset import NO_PARENT, Dataset, Sample
-from icr.data.formats.annotating import (
-    Allowed,
-    allowed_parents,
-    place_pictures,
-    write_notes,
-)
+from icr.data.formats.annotating import place_pictures
 from icr.data.formats.cvat_groups import groups_of, parents_by_group
+from icr.data.formats.notes import Allowed, allowed_parents, write_notes
 from icr.data.formats.registry import Images
 
 NUMBER, PARENT = "icr_number", "icr_parent"

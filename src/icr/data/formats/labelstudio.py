@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -13,24 +12,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from icr.data.dataset import NO_PARENT, UNSTATED, Dataset, Finding, Sample
 from icr.data.findings import found
-from icr.data.formats.annotating import (
-    NOTES,
-    Allowed,
-    Notes,
-    Pictures,
-    looks_like_tasks,
-    meaning_of_pairs,
-    missing_picture,
-    read_notes,
-    read_splits,
-    split_of,
-)
-from icr.data.formats.coco_annotations import is_whole
+from icr.data.formats.annotating import Export, Pictures, looks_like_tasks
+from icr.data.formats.json_values import is_whole, load
 from icr.data.formats.labelstudio_results import Region, Results
 from icr.data.formats.labelstudio_write import FILE, write
-from icr.data.formats.objects import Corners, Object, picture_size, sample_of
+from icr.data.formats.notes import NOTES, read_notes
+from icr.data.formats.objects import Corners, Object
 from icr.data.formats.registry import Format, register
-from icr.data.formats.text import counted, is_text, read_settings_text, shown
+from icr.data.formats.splits import split_of
+from icr.data.formats.text import counted, is_text, shown
 from icr.data.pictures import Header, is_picture
 from icr.errors import InputError
 
@@ -78,7 +68,7 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
         faults = [each.message for each in findings if each.severity != "info"]
         raise InputError(f"{file}: not one rectangle can be used{'; ' if faults else ''}{'; '.join(faults[:1])}")
     pairs = notes.pairs or _drawn_pairs(tasks)
-    allowed, relations = meaning_of_pairs(notes, pairs, names)
+    export = Export(source, "labelstudio", file, names, pairs, notes, findings)
     pictures = Pictures(file.parent, cleaned=True)
     by_split: dict[str, list[tuple[_Task, Path | None, str]]] = {}
     for task in tasks:
@@ -90,23 +80,12 @@ def read(source: Path, splits: Sequence[str] | None = None) -> Dataset:
         addresses = [] if key in notes.pictures else _picture_names(task.data)
         split = split_of(stated if isinstance(stated, str) else "", "/".join([*addresses, key]))
         by_split.setdefault(split, []).append((task, path, key))
-    _tell_left_out(content, [key for held in by_split.values() for *_, key in held], notes, file, findings)
-    return read_splits(
-        by_split,
-        splits,
-        Dataset(source, "labelstudio", list(names), {}, relations, findings, notes.category_ids, notes.attributes),
-        file,
-        lambda held: _sample(*held, names, allowed, notes, file, findings),
-    )
+    _tell_left_out(content, [key for held in by_split.values() for *_, key in held], export)
+    return export.read(by_split, splits, lambda held: _sample(export, *held))
 
 
 def _open(file: Path) -> list[Any]:
-    try:
-        content = json.loads(read_settings_text(file))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{file}, line {error.lineno}: no readable JSON ({error.msg}); {_EXPECTED}") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{file}: no readable JSON ({type(error).__name__}); {_EXPECTED}") from None
+    content = load(file, _EXPECTED)
     if not isinstance(content, list) or not content:
         what = "an empty list" if content == [] else f"a {type(content).__name__}"
         raise InputError(f"{file}: found {what}; {_EXPECTED}")
@@ -116,16 +95,16 @@ def _open(file: Path) -> list[Any]:
     return content
 
 
-def _tell_left_out(content: list[Any], used: Sequence[str], notes: Notes, file: Path, findings: list[Finding]) -> None:
+def _tell_left_out(content: list[Any], used: Sequence[str], export: Export) -> None:
     """Report pictures that were handed over and are in no task: exports are without unlabelled tasks unless asked."""
     there = set(used)
     for each in content:
         if isinstance(each, dict) and isinstance(each.get("data"), dict):
             there.update(_picture_names(each["data"]))
-    missing = [key for key in notes.pictures if key not in there]
+    missing = [key for key in export.notes.pictures if key not in there]
     if missing:
         message = f"lacks {counted(len(missing), 'picture')} that {NOTES} names, such as {shown(missing[0])}"
-        findings.append(found("labels.unfinished", file, message))
+        export.report("labels.unfinished", message)
 
 
 def _is_minimal(content: list[Any]) -> bool:
@@ -219,31 +198,17 @@ def _by_arrow(one: Region, other: Region, link: dict[str, Any]) -> tuple[Region,
     return one, other
 
 
-def _sample(
-    task: _Task,
-    path: Path | None,
-    key: str,
-    names: Sequence[str],
-    allowed: Allowed,
-    notes: Notes,
-    file: Path,
-    findings: list[Finding],
-) -> Sample | None:
-    if path is None:
-        missing_picture(file, key, findings)
+def _sample(export: Export, task: _Task, path: Path | None, key: str) -> Sample | None:
+    size = export.size(path, key, task.size, f"{task.called} says")
+    if size is None or path is None:
         return None
-    size = picture_size(path, findings)
-    if size is None:
-        return None
-    if task.size is not None and task.size != (size.width, size.height):
-        message = f"is {size.width} x {size.height}, but {task.called} says {task.size[0]} x {task.size[1]}"
-        findings.append(found("picture.size_mismatch", path, message))
+    names = export.names
     regions = [region for region in task.regions if region.label in names]
     for region in task.regions:
         if region.label not in names:
             message = f"{task.called}: label {shown(region.label)} is not among {', '.join(names)}"
-            findings.append(found("labels.class", file, message))
-    parents = _parents(task, regions, names, allowed, file, findings)
+            export.report("labels.class", message)
+    parents = _parents(export, task, regions)
     objects = [
         Object(
             names.index(region.label),
@@ -256,9 +221,8 @@ def _sample(
         for region, parent in zip(regions, parents, strict=True)
     ]
     if not task.regions:
-        findings.append(found("labels.empty", file, f"{task.called} has no box; its picture counts as empty"))
-    attributes = {**notes.pictures.get(key, {}), **task.attributes}
-    return sample_of(path, size, file, objects, attributes, findings)
+        export.report("labels.empty", f"{task.called} has no box; its picture counts as empty")
+    return export.sample(path, size, objects, key, task.attributes)
 
 
 def _pixels(percent: Corners, size: Header) -> Corners:
@@ -271,21 +235,20 @@ def _pixels(percent: Corners, size: Header) -> Corners:
     )
 
 
-def _parents(
-    task: _Task, regions: Sequence[Region], names: Sequence[str], allowed: Allowed, file: Path, findings: list[Finding]
-) -> list[int]:
+def _parents(export: Export, task: _Task, regions: Sequence[Region]) -> list[int]:
     """The parent of each region by the relations drawn; an arrow against the classes is turned round.
 
     A region of a class that is nobody's child has no parent wherever the picture has relations; others without one are
     left to geometry.
     """
+    names, allowed = export.names, export.allowed
     place = {region.id: index for index, region in enumerate(regions)}
     parents = [NO_PARENT if region.alone else UNSTATED for region in regions]
     for link in task.links:
         ends = place.get(str(link.get("from_id"))), place.get(str(link.get("to_id")))
         if ends[0] is None or ends[1] is None:
             message = f"{task.called}: a relation leads from {shown(link.get('from_id'))} to {shown(link.get('to_id'))}"
-            findings.append(found("pairs.unknown_parent", file, f"{message}, of which one is no usable region"))
+            export.report("pairs.unknown_parent", f"{message}, of which one is no usable region")
             continue
         child, parent = (place[each.id] for each in _by_arrow(regions[ends[0]], regions[ends[1]], link))
         labels = names.index(regions[child].label), names.index(regions[parent].label)
@@ -293,9 +256,9 @@ def _parents(
             child, parent = parent, child
         called = f"{task.called}: region {shown(regions[child].id)}"
         if child == parent:
-            findings.append(found("pairs.self", file, f"{called} is related to itself"))
+            export.report("pairs.self", f"{called} is related to itself")
         elif parents[child] >= 0 and parents[child] != parent:
-            findings.append(found("pairs.repeated", file, f"{called} is related to two parents; the first counts"))
+            export.report("pairs.repeated", f"{called} is related to two parents; the first counts")
         else:
             parents[child] = parent
     if any(each != UNSTATED for each in parents):

@@ -9,7 +9,7 @@ from typing import Any
 
 from icr.data.dataset import Finding
 from icr.data.findings import found
-from icr.data.formats.coco_annotations import is_whole
+from icr.data.formats.json_values import is_whole
 from icr.data.formats.labelstudio_write import ALONE
 from icr.data.formats.objects import Corners
 from icr.data.formats.text import is_text, shown

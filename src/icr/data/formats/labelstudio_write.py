@@ -10,7 +10,8 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from icr.data.dataset import NO_PARENT, Dataset, Sample
-from icr.data.formats.annotating import Allowed, allowed_parents, place_pictures, write_notes
+from icr.data.formats.annotating import place_pictures
+from icr.data.formats.notes import Allowed, allowed_parents, write_notes
 from icr.data.formats.registry import Images
 
 FILE, INTERFACE = "tasks.json", "interface.xml"

@@ -111,8 +111,17 @@ def _line(file: Path, each: Object) -> int | None:
     return None if file.suffix.lower() == ".json" else each.line
 
 
-def picture_size(image: Path, findings: list[Finding]) -> Header | None:
-    """The size of a picture as shown; None when it cannot be used, which is a finding."""
+def picture_size(
+    image: Path, findings: list[Finding], stated: tuple[Any, Any] | None = None, by: str = "the labels say"
+) -> Header | None:
+    """The size of a picture as shown; None when it cannot be used, which is a finding.
+
+    Args:
+        image: the picture.
+        findings: where findings are added.
+        stated: width and height as labels say; another size than the picture's own is a finding. None: they do not say.
+        by: who says so, as in "the labels say".
+    """
     try:
         size = header(image)
     except FileNotFoundError:
@@ -121,7 +130,12 @@ def picture_size(image: Path, findings: list[Finding]) -> Header | None:
     except PictureError as error:
         findings.append(found("picture.unreadable", image, f"cannot be opened as a picture: {error}"))
         return None
-    if size.turned:
+    if stated is not None and stated != (size.width, size.height):
+        as_stored = size.turned and stated == (size.height, size.width)
+        turned = " (EXIF turns it: it is stored the other way round)" if as_stored else ""
+        message = f"is {size.width} x {size.height}{turned}, but {by} {shown(stated[0])} x {shown(stated[1])}"
+        findings.append(found("picture.size_mismatch", image, message))
+    elif size.turned:
         findings.append(found("picture.turned", image, f"is shown as {size.width} x {size.height}, stored turned"))
     return size
 

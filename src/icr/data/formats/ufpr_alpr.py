@@ -27,8 +27,8 @@ from icr.data.formats.objects import (
     sample_of,
 )
 from icr.data.formats.registry import Format, register
+from icr.data.formats.splits import fill, roots
 from icr.data.formats.text import read_lines, shown
-from icr.data.formats.yolo_config import requested
 from icr.data.remembered import ReadAll, read_now
 from icr.errors import InputError
 from icr.relations import Relation
@@ -54,8 +54,7 @@ def find_tracks(source: Path) -> dict[str, list[Path]]:
     """
     if not source.is_dir():
         return {}
-    inner = folders_in(source)
-    for root in (source, inner[0]) if len(inner) == 1 else (source,):
+    for root in roots(source):
         found_: dict[str, list[Path]] = {}
         for each in folders_in(root):
             split = _FOLDERS.get(each.name.lower())
@@ -92,8 +91,8 @@ def read(source: Path, splits: Sequence[str] | None = None, read_all: ReadAll = 
         raise InputError(f"{source} holds no UFPR-ALPR; expected folders such as training/track0001")
     findings: list[Finding] = []
     dataset = Dataset(source, "ufpr-alpr", list(NAMES), {}, (Relation("plate", "vehicle"),), findings)
-    read_splits: dict[str, Sequence[Sample]] = {}
-    for split in requested(list(tracks), splits, source):
+
+    def read_split(split: str) -> Sequence[Sample]:
         pictures: list[str] = []
         for track in tracks[split]:
             if _number(track) not in _OFFICIAL[split]:
@@ -102,12 +101,10 @@ def read(source: Path, splits: Sequence[str] | None = None, read_all: ReadAll = 
                 findings.append(found("splits.unofficial", track, message))
             pictures += _pictures(track, findings)
         samples, said = read_all(pictures, _parse, _files_of, f"ufpr-alpr {__version__}")
-        findings += said
-        if not samples:
-            findings.append(found("split.empty", source, f"{split} has no usable picture"))
-        read_splits[split] = samples
-    dataset.splits = read_splits
-    return dataset
+        findings.extend(said)
+        return samples
+
+    return fill(dataset, dict.fromkeys(tracks, source), splits, read_split)
 
 
 def _pictures(track: Path, findings: list[Finding]) -> list[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PureWindowsPath
 
@@ -18,104 +17,16 @@ import numpy as np
 from icr.data.compact import Paths
 from icr.data.dataset import Dataset, Finding, Sample
 from icr.data.findings import found
-from icr.data.formats.objects import Object, folders_in, natural, picture_size, pictures_in, sample_of
+from icr.data.formats.objects import Object, natural, picture_size, pictures_in, sample_of
 from icr.data.formats.registry import Format, register
-from icr.data.formats.text import counted, read_lines, shown
+from icr.data.formats.splits import fill, requested
+from icr.data.formats.text import counted, shown
+from icr.data.formats.voc_folders import Folders, find_splits
 from icr.data.formats.voc_objects import Entry, entry_of, opened
-from icr.data.formats.yolo_config import requested
 from icr.data.remembered import ReadAll, read_now
 from icr.errors import InputError
 from icr.relations import Relation
 from icr.version import __version__
-
-_ALIASES = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
-_LABEL_FOLDERS, _PICTURE_FOLDERS = ("annotations", "labels", "xml", "xmls"), ("jpegimages", "images", "imgs", "image")
-
-
-@dataclass(frozen=True)
-class _Folders:
-    """Where the labels of a split lie, where its pictures may lie, and the stems that a list gives it (None: all)."""
-
-    labels: Path
-    pictures: tuple[Path, ...]
-    stems: tuple[str, ...] | None = None
-
-
-def find_splits(source: Path) -> dict[str, list[_Folders]]:
-    """The folders of each split: by the lists of ``ImageSets/Main``, else by folders of that name, else all train.
-
-    They are looked for in `source` and in the one folder that it holds.
-    """
-    if not source.is_dir():
-        return {}
-    inner = folders_in(source)
-    for root in (source, inner[0]) if len(inner) == 1 else (source,):
-        found_ = _by_lists(root) or _by_folders(root)
-        if found_:
-            return found_
-    return {}
-
-
-def _by_lists(root: Path) -> dict[str, list[_Folders]]:
-    whole = _folders(root)
-    lists = root / "ImageSets" / "Main"
-    if whole is None or not lists.is_dir():
-        return {}
-    files = {split: lists / f"{split}.txt" for split in _ALIASES}
-    if not files["train"].is_file() and (lists / "trainval.txt").is_file():
-        files["train"] = lists / "trainval.txt"
-    return {split: [_listed(whole, file)] for split, file in files.items() if file.is_file()}
-
-
-def _listed(whole: _Folders, file: Path) -> _Folders:
-    stems = tuple(line.split()[0] for line in read_lines(file, []) or () if line.split())
-    return _Folders(whole.labels, whole.pictures, stems)
-
-
-def _by_folders(root: Path) -> dict[str, list[_Folders]]:
-    found_: dict[str, list[_Folders]] = {}
-    for split, names in _ALIASES.items():
-        own = [each for each in folders_in(root) if each.name.lower() in names]
-        own_folders = [folders for each in own if (folders := _folders(each)) is not None]
-        labels = [each for each in _inner(_inner([root], _LABEL_FOLDERS), names) if _holds_xml(each)]
-        pictures = tuple(_inner(_inner([root], _PICTURE_FOLDERS), names))
-        own_folders += [_Folders(each, (*pictures, each)) for each in labels]
-        if own_folders:
-            found_[split] = own_folders
-    if not found_:
-        whole = _folders(root)
-        return {"train": [whole]} if whole is not None else {}
-    return found_
-
-
-def _inner(folders: Sequence[Path], names: Sequence[str]) -> list[Path]:
-    return [inner for each in folders for inner in folders_in(each) if inner.name.lower() in names]
-
-
-def _folders(root: Path) -> _Folders | None:
-    """The labels in a folder, or in ``Annotations`` there, with the folders beside them that may hold the pictures."""
-    for labels in (*_inner([root], _LABEL_FOLDERS), root):
-        if _holds_xml(labels):
-            return _Folders(labels, (*_inner([root], _PICTURE_FOLDERS), *dict.fromkeys((labels, root))))
-    return None
-
-
-def _holds_xml(folder: Path) -> bool:
-    """Whether the first XML of a folder is an annotation, or too broken to tell."""
-    try:
-        with os.scandir(folder) as entries:
-            first = next((each.path for each in entries if each.name.lower().endswith(".xml")), None)
-        if first is None:
-            return False
-        with Path(first).open("rb") as file:
-            head = file.read(4096)
-    except OSError:
-        return False
-    head = head.replace(b"\x00", b"")
-    if b"<annotations" in head:  # CVAT's
-        return False
-    return b"annotation" in head or b"<!DOCTYPE" in head or not head.strip()
-
 
 Read = tuple[Entry, list[Finding]]
 
@@ -143,17 +54,19 @@ def read(source: Path, splits: Sequence[str] | None = None, read_all: ReadAll = 
     }
     _report_unlisted(folders, findings)
     names = sorted(classes.names)
-    read_splits: dict[str, Sequence[Sample]] = {}
-    for split in wanted:
-        parse = partial(_parse, names, classes.kept)
-        read_splits[split], said = read_all(pictures[split], parse, _files_of, f"voc {__version__} {names}")
-        findings += said
-        if not read_splits[split]:
-            findings.append(found("split.empty", source, f"{split} has no usable picture"))
+    parse = partial(_parse, names, classes.kept)
+
+    def read_split(split: str) -> Sequence[Sample]:
+        samples, said = read_all(pictures[split], parse, _files_of, f"voc {__version__} {names}")
+        findings.extend(said)
+        return samples
+
+    dataset = Dataset(source, "voc", names, {}, _relations(classes.parents), findings)
+    fill(dataset, dict.fromkeys(folders, source), wanted, read_split)
     if not names:
         fault = next((f"; {each.file}: {each.message}" for each in findings if each.severity == "error"), "")
         raise InputError(f"{source}: not one object can be used in its XML files; expected a name and a bndbox{fault}")
-    return Dataset(source, "voc", names, read_splits, _relations(classes.parents), findings)
+    return dataset
 
 
 class _Classes:
@@ -198,7 +111,7 @@ def _outline(kept: dict[str, Read] | None, file: str) -> tuple[Sample | None, li
     return Sample(Path(file), 0, 0, np.zeros((0, 4)), none, none, attributes=attributes), findings
 
 
-def _pictures(place: _Folders, classes: _Classes, read_all: ReadAll, findings: list[Finding]) -> Iterator[str]:
+def _pictures(place: Folders, classes: _Classes, read_all: ReadAll, findings: list[Finding]) -> Iterator[str]:
     """The path of every picture of a split, followed by a zero byte and the path of its XML where it has one."""
     pictures: dict[str, Path] = {}
     by_name: dict[str, Path] = {}
@@ -250,7 +163,7 @@ def _files_of(picture: str) -> list[str]:
     return picture.split("\0")
 
 
-def _report_absent(stem: str, file: str | None, name: str, place: _Folders, findings: list[Finding]) -> None:
+def _report_absent(stem: str, file: str | None, name: str, place: Folders, findings: list[Finding]) -> None:
     if file is None:
         message = f"{shown(stem)} is listed, but has neither picture nor label file"
         findings.append(found("picture.missing", place.labels.parent / "ImageSets" / "Main", message))
@@ -259,7 +172,7 @@ def _report_absent(stem: str, file: str | None, name: str, place: _Folders, find
     findings.append(found("labels.no_picture", file, message))
 
 
-def _report_unlisted(folders: dict[str, list[_Folders]], findings: list[Finding]) -> None:
+def _report_unlisted(folders: dict[str, list[Folders]], findings: list[Finding]) -> None:
     every = [each for places in folders.values() for each in places]
     if any(each.stems is None for each in every):
         return
@@ -311,12 +224,9 @@ def _parse(names: Sequence[str], kept: dict[str, Read] | None, picture: str) -> 
 def _sample(
     image: Path, file: Path | None, entry: Entry, names: Sequence[str], findings: list[Finding]
 ) -> Sample | None:
-    size = picture_size(image, findings)
+    size = picture_size(image, findings, entry.size, f"{file} says")
     if size is None:
         return None
-    if entry.size is not None and entry.size != (size.width, size.height):
-        message = f"is {size.width} x {size.height}, but {file} says {entry.size[0]} x {entry.size[1]}"
-        findings.append(found("picture.size_mismatch", image, message))
     objects = [
         Object(names.index(each.name), each.corners, shown(each.name), each.line, each.parent, each.attributes)
         for each in entry.things

@@ -20,8 +20,9 @@ from icr.data.findings import found
 from icr.data.formats.boxes import cut_circles, kept_parents, usable
 from icr.data.formats.objects import picture_size
 from icr.data.formats.registry import Format, register
+from icr.data.formats.splits import fill
 from icr.data.formats.text import counted, read_lines
-from icr.data.formats.yolo_config import Config, find_config, list_pictures, read_config, requested
+from icr.data.formats.yolo_config import Config, find_config, list_pictures, read_config
 from icr.data.formats.yolo_rows import Ints, Rows, keep_usable, pairs_by_order, parse_pairs, parse_rows
 from icr.data.formats.yolo_write import label_rows, pair_rows, relation_block, write, write_config, write_split
 from icr.data.remembered import ReadAll, read_now
@@ -98,10 +99,10 @@ def read(source: Path, splits: Sequence[str] | None = None, read_all: ReadAll = 
     relations = _order_by(config) if config.ordered else ()
     parse = partial(_parse, len(config.names), config.ordered, tuple(relations))
     meaning = f"yolo {__version__} {len(config.names)} {config.ordered} {relations}"
-    read_splits: dict[str, Sequence[Sample]] = {}
     folders: set[str] = set()
     every: list[Paths] = []
-    for split in requested(list(config.splits), splits, file):
+
+    def read_split(split: str) -> Sequence[Sample]:
         entries: list[Paths] = []
         for entry in config.splits[split]:
             listed, is_folder = list_pictures(entry, config, findings)
@@ -114,22 +115,15 @@ def read(source: Path, splits: Sequence[str] | None = None, read_all: ReadAll = 
             findings.append(found("picture.listed_twice", pictures[again], f"stands twice in {split} of {file.name}"))
         every.append(pictures)
         samples, said = read_all(pictures, parse, _files_of, meaning)
-        findings += said
-        if not samples:
-            findings.append(found("split.empty", config.file, f"{split} has no usable picture"))
-        elif all(sample.label_file is None for sample in samples):
+        findings.extend(said)
+        if samples and all(sample.label_file is None for sample in samples):
             _replace_missing_labels(samples, split, config.file, findings)
-        read_splits[split] = samples
+        return samples
+
+    dataset = Dataset(source, "yolo", config.names, {}, config.relations, findings, category_ids=config.category_ids)
+    fill(dataset, dict.fromkeys(config.splits, config.file), splits, read_split)
     _report_stray_labels(folders, every, findings)
-    return Dataset(
-        source,
-        "yolo",
-        config.names,
-        read_splits,
-        config.relations,
-        findings,
-        category_ids=config.category_ids,
-    )
+    return dataset
 
 
 def _order_by(config: Config) -> Sequence[ResolvedRelation]:

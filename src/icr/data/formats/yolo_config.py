@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 from pathlib import Path
@@ -283,16 +282,3 @@ def _listed(file: Path, root: Path, findings: list[Finding]) -> Paths:
     if absolute:
         findings.append(found("paths.absolute", file, f"{counted(absolute, 'picture')} by absolute path"))
     return pictures
-
-
-def requested(found_splits: Sequence[str], wanted: Sequence[str] | None, source: Path) -> list[str]:
-    """The splits to read, in the data set's order.
-
-    Raises:
-        InputError: a wanted split is not there.
-    """
-    for each in wanted or ():
-        if each not in found_splits:
-            hint = nearest(each, found_splits)
-            raise InputError(f"{source} has no split {each!r}; it has {', '.join(found_splits)}{hint}")
-    return [each for each in found_splits if wanted is None or each in wanted]
