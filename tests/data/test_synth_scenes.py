@@ -88,6 +88,23 @@ def test_a_handle_is_where_it_is_painted(monkeypatch: pytest.MonkeyPatch) -> Non
         assert (areas >= SMALLEST).all()
 
 
+def test_lamps_are_mirrored_in_the_floor_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the mirror images some of the floor differs, and nothing above the foot of the far wall."""
+    settings = replace(DEFAULT, size=(960, 640), blur=0, motion=0, recompressed=0)
+    mirrored = 0
+    for index in range(4):
+        scene = lay_out_doors(settings, 2, "train", index)
+        whole, _ = indoors.paint_doors(scene, settings, 2, "train", index)
+        with monkeypatch.context() as patch:
+            patch.setattr(indoors, "sheen", lambda *_: None)
+            bare, _ = indoors.paint_doors(scene, settings, 2, "train", index)
+        foot = scene.camera.project(np.array([[0.0, 0.0, scene.long]]))[0, 1]
+        changed = np.asarray(ImageChops.difference(whole, bare)).any(axis=(1, 2))
+        mirrored += bool(changed.any())
+        assert not changed[: int(foot)].any()
+    assert mirrored
+
+
 def test_bare_heads_have_no_helmet_label() -> None:
     for index in range(30):
         scene = stage("rider").lay_out(RIDERS, 0, "val", index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -124,6 +125,8 @@ def shell(room: Interior) -> None:
         base = foot if foot is not None and high <= 1.1 else colour
         room.on(end, box(0.0, low, end.length, high), base, shade=0.86 + 0.03 * index)
     room.on(end, box(0.0, 0.0, end.length, 0.09), np.array([92, 88, 82]))
+    for z in room.lit.tolist():
+        sheen(room, z, floor)
     tile = float(rng.choice([0.3, 0.6, 0.8]))
     for x in np.arange(left, right, tile):
         line = np.array([[x, 0.0, 0.75], [x + 0.008, 0.0, 0.75], [x + 0.008, 0.0, scene.long], [x, 0.0, scene.long]])
@@ -132,8 +135,6 @@ def shell(room: Interior) -> None:
         room.fill(
             np.array([[left, 0.0, z], [right, 0.0, z], [right, 0.0, z - 0.008], [left, 0.0, z - 0.008]]), floor, 0.76
         )
-    for z in room.lit.tolist():
-        sheen(room, z, floor)
 
 
 def side(room: Interior, wall: Wall, near: float, far: float, colour: Array, foot: Array | None, shade: float) -> None:
@@ -146,13 +147,18 @@ def side(room: Interior, wall: Wall, near: float, far: float, colour: Array, foo
 
 
 def sheen(room: Interior, z: float, floor: Array) -> None:
-    """The mirror image of a lamp on a polished floor."""
+    """The mirror image of a lamp on a polished floor: it fades to the floor's own tone, and ends at the far wall."""
     middle = (room.scene.walls[0].origin[0] + room.scene.walls[1].origin[0]) / 2
-    turn = np.linspace(0, 2 * np.pi, 32, endpoint=False)
+    edges = np.linspace(max(z - 1.1, 0.72), min(z + 1.1, room.scene.long), 13)
+    reach = np.maximum(1 - ((edges - z) / 1.1) ** 2, 0.0)
     for share in np.linspace(1.0, 0.15, 10).tolist():
-        depth = np.maximum(z + 1.1 * share * np.sin(turn), 0.72)
-        world = np.column_stack([middle + 0.7 * share * np.cos(turn), np.zeros(32), depth])
-        room.canvas.polygon(world, np.minimum(floor * room.bright(z) * (0.93 + 0.14 * (1 - share) ** 2), 250))
+        half = 0.7 * np.sqrt(np.maximum(reach - 1 + share**2, 0.0))
+        for first, last in itertools.pairwise(range(len(edges))):
+            if not half[first] + half[last]:
+                continue
+            x = middle + np.array([-half[first], half[first], half[last], -half[last]])
+            depth = edges[[first, first, last, last]]
+            room.fill(np.column_stack([x, np.zeros(4), depth]), np.minimum(floor, 250), 0.92 + 0.15 * (1 - share) ** 2)
 
 
 def lamp(room: Interior, z: float, burning: bool) -> None:
