@@ -142,9 +142,9 @@ def _prepare(
 ) -> tuple[Path, tuple[Relation, ...]]:
     from dataclasses import replace
 
+    from icr.data.choosing import choose
     from icr.data.convert import prepare_yolo
     from icr.data.formats import read
-    from icr.relations import choose
 
     dataset: Dataset = read(source)
     chosen = choose(relation, dataset)

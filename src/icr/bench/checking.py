@@ -83,8 +83,9 @@ def _check_model(grid: Grid, name: str, model: str) -> None:
 
 
 def _check_data(name: str, source: Source) -> str:
+    from icr.data.choosing import choose
     from icr.data.formats import read
-    from icr.relations import choose, resolve
+    from icr.relations import resolve
 
     if source.synth is not None:
         generated.check(source.synth, f"data {name}")

@@ -51,10 +51,11 @@ def pair(
     with chatter_on_stderr():
         from icr.data import decisions as lists
         from icr.data import pairing
+        from icr.data.choosing import choose
         from icr.data.copying import images_way
         from icr.data.formats.text import counted
         from icr.data.show import new_picture
-        from icr.relations import choose, resolve
+        from icr.relations import resolve
         from icr.writing import refuse_existing, refuse_filled
 
         way = images_way(images)

@@ -11,8 +11,8 @@ from icr.cli.options import Data, Format
 
 if TYPE_CHECKING:
     from icr.data.dataset import Dataset
+    from icr.data.discovery import Evidence
     from icr.data.placement import Placement
-    from icr.relations import Evidence
 
 SHOWN, MAPS = 20, 12
 
@@ -32,10 +32,10 @@ def relations(
     """
     from icr.cli.output import answer, answer_json, progress, say
     from icr.data import formats
+    from icr.data.discovery import discover
     from icr.data.placement import draw_placements, placements
     from icr.data.show import new_picture
     from icr.drawing import write_picture
-    from icr.relations import discover
     from icr.writing import make_folder
 
     target = new_picture(out, "--out") if out else None
@@ -67,7 +67,7 @@ def _every_pair(found: list[Evidence], dataset: Dataset) -> list[Evidence]:
     """The evidence, and after it the ordered pairs of which no child lies in a parent."""
     import numpy as np
 
-    from icr.relations import Evidence
+    from icr.data.discovery import Evidence
 
     counts = np.zeros(len(dataset.names), np.int64)
     for samples in dataset.splits.values():
@@ -138,8 +138,8 @@ def _table(evidence: list[Evidence], placed: dict[tuple[str, str], Placement], *
 
 
 def _advice(evidence: list[Evidence], dataset: Dataset) -> str:
+    from icr.data.discovery import MIN_CHILDREN, MIN_INSIDE, MIN_PICTURES
     from icr.data.formats.text import counted
-    from icr.relations import MIN_CHILDREN, MIN_INSIDE, MIN_PICTURES
 
     clear = [each for each in evidence if each.recommended]
     if not clear:

@@ -124,9 +124,10 @@ def compare_seeds(
         InputError: the data, the relation, the model or a setting cannot be used, or `out` holds runs made with other
             settings.
     """
+    from icr.data.choosing import choose
     from icr.data.formats import read
     from icr.detectors import find, own_base
-    from icr.relations import choose, resolve
+    from icr.relations import resolve
 
     detector = find(model)
     own = own_base(detector)

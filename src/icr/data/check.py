@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icr.data import leaks, shifted
+from icr.data.choosing import Chosen, choose
 from icr.data.dataset import Dataset, Finding, Sample, UnreadableRelations
 from icr.data.findings import KINDS, found
 from icr.data.formats.text import counted
@@ -21,7 +22,7 @@ from icr.data.leaks import Looked, Seen, look
 from icr.data.misfits import Exchanged, Repeats, Shared, Swapped, area, report_swapped, shares_inside
 from icr.data.pairs import Pairing, children, one_of, pair_all
 from icr.errors import InputError
-from icr.relations import HALF, Chosen, Relation, ResolvedRelation, choose, resolve
+from icr.relations import HALF, Relation, ResolvedRelation, resolve
 
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 
@@ -122,7 +123,7 @@ def _with_pairs(
 
 
 def relations_to_check(given: Sequence[str], dataset: Dataset) -> Chosen:
-    """The relations for a check: as `icr.relations.choose`, but where none is given, declared or obvious there is none.
+    """The relations for a check: as `choose`, but where none is given, declared or obvious there is none.
 
     Nor is there where those declared are faulty, which is a finding of the check.
 

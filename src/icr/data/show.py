@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from icr.data.choosing import choose
 from icr.data.dataset import Dataset, Sample
 from icr.data.pairs import Pairing, children, pair
 from icr.drawing import PAPER, Picture, annotate, close_up, colour_of, contact_sheet, fit, legend, read_picture
 from icr.errors import InputError
-from icr.relations import ResolvedRelation, choose, resolve
+from icr.relations import ResolvedRelation, resolve
 from icr.writing import refuse_existing
 
 TILE_WIDTH, TILE_HEIGHT = 560, 400
