@@ -101,7 +101,7 @@ def test_a_wrong_preset_is_refused_with_those_that_fit(name: str, model: str, sa
 def test_ultralytics_knows_every_setting_and_the_appendix_is_its_defaults() -> None:
     from ultralytics.utils import DEFAULT_CFG_DICT
 
-    from icr.ultralytics.engine import check_overrides
+    from icr.ultralytics.overrides import check_overrides
 
     for name in ("paper", "paper-appendix"):
         check_overrides(dict(presets.read(name).settings))

@@ -133,7 +133,7 @@ def find(model: str) -> Detector:
 def engine(name: str) -> ModuleType:
     """Import an engine.
 
-    Each offers `train(settings)`, `check_overrides_of(model, overrides)`, `continues_exactly(run)`,
+    Each offers `train(settings)`, `check_overrides_of(model, overrides, trust, device)`, `continues_exactly(run)`,
     `load(weights, device)` and `probe_step(...)`.
 
     Raises:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-_ALIKE = 0.5
-"""The least likeness, 0..1, at which a known name is suggested."""
+_ALIKE = 0.6
+"""The least likeness, 0..1, at which a known name is suggested; at half, letters strewn over any name are enough."""
+
+_BEGUN = 3
+"""Letters from which on a name that begins with what was given is near, however long it is."""
 
 
 class InputError(ValueError):
@@ -29,12 +32,16 @@ def nearest(found: str, known: Iterable[str]) -> str:
     Example:
         >>> nearest("cuio", ["ciou", "nwd"])
         "; did you mean 'ciou'?"
-        >>> nearest("xyz", ["ciou", "nwd"])
+        >>> nearest("warmup", ["amp", "warmup_epochs"])
+        "; did you mean 'warmup_epochs'?"
+        >>> nearest("photometric", ["optimizer", "mosaic"])
         ''
     """
 
     def likeness(name: str) -> float:
-        return difflib.SequenceMatcher(None, found.lower(), name.lower()).ratio()
+        begun = len(found) >= _BEGUN and name.lower().startswith(found.lower())
+        alike = difflib.SequenceMatcher(None, found.lower(), name.lower()).ratio()
+        return max(alike, _ALIKE + 0.1) if begun else alike
 
     best = max(known, key=likeness, default="")
     return f"; did you mean {best!r}?" if best and likeness(best) >= _ALIKE else ""

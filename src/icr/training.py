@@ -141,23 +141,29 @@ def train(
 
     first = os.environ.get("RANK", "0") == "0"
     say = say if first else _silent
+    told: list[str] = []  # said once nothing is left that a look at the command and the data can refuse
     detector = find(model)
     if settings.get("preset") is not None:
-        settings = presets.applied(settings["preset"], detector, settings, say)
-    own = own_base(detector, settings.get("trust", False))
+        settings = presets.applied(settings["preset"], detector, settings, told.append)
+    trust, device = settings.get("trust", False), settings.get("device", "cpu")
+    own = own_base(detector, trust)
     check_settings(weight=weight, own=own, **settings)
+    if first:
+        engine(detector.engine).check_overrides_of(model, settings.get("overrides", {}), trust, device)
     settings["base"] = settings.get("base") or own
     icr = settings.get("icr", True)
     dataset = read(data)
     _require_pictures(dataset)
-    relations = _relations(relation, weight, dataset, icr, say)
+    relations = _relations(relation, weight, dataset, icr, told.append)
     out = out or default_out(data, model, icr, settings.get("seed", 0))
     asked = TrainSettings(
         model=model, data_yaml=out / "data.yaml", relations=relations, out=out, resume=resume, **settings
     )
     if not first:
         _follow(asked, detector.engine)
-    record = _open_run(asked, dataset, data, say)
+    record = _open_run(asked, dataset, data, told.append)
+    for each in told:
+        say(each)
     if not record.get("trained"):
         try:
             _prepare(asked, dataset, say)

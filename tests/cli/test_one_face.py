@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -37,7 +38,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[training.TrainSettings]:
     """What engines were asked to train; nothing is trained."""
     seen: list[training.TrainSettings] = []
     evaluated = SimpleNamespace(as_table=lambda: "a table", as_json=dict)
-    monkeypatch.setattr(training, "engine", lambda name: SimpleNamespace(train=seen.append))
+    monkeypatch.setattr(training, "engine", lambda name: SimpleNamespace(train=seen.append, check_overrides_of=Mock()))
     monkeypatch.setattr(training, "own_base", lambda detector, *others: detector.base)
     monkeypatch.setattr(training, "_evaluate", lambda *settings: evaluated)
     return seen
@@ -52,10 +53,10 @@ def test_an_unknown_setting_is_refused_with_the_nearest_one(
     out = tmp_path / "run"
     words = ["train", str(scenes), "--model", name, "--device", "cpu", "--imgsz", "320", "--out", str(out)]
     assert icr([*words, "--set", f"{mistyped}=1"]) == 2
-    last = capsys.readouterr().err.splitlines()[-1]
+    (only,) = capsys.readouterr().err.splitlines()
     assert (
-        last.startswith(f"icr: --set {mistyped}")
-        and f"did you mean '{mistyped.replace('rr', 'r').replace('pp', 'p')}'" in last
+        only.startswith(f"icr: --set {mistyped}")
+        and f"did you mean '{mistyped.replace('rr', 'r').replace('pp', 'p')}'" in only
     )
     assert not out.exists()
 
@@ -93,8 +94,29 @@ def test_a_preset_that_does_not_fit_is_refused(
     scenes: Path, tmp_path: Path, more: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert icr(["train", str(scenes), "--device", "cpu", "--out", str(tmp_path / "run"), *more]) == 2
-    err = capsys.readouterr().err
-    assert said in err.splitlines()[-1] and not (tmp_path / "run").exists()
+    (only,) = capsys.readouterr().err.splitlines()
+    assert said in only and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("more", [["--weight", "-1"], ["--relation", "vehicle:plate"], ["--set", "lrr=1"]])
+def test_a_refusal_is_the_only_line_though_a_preset_has_much_to_say(
+    scenes: Path, tmp_path: Path, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ultralytics")
+    words = ["train", str(scenes), "--model", "yolo11n", "--device", "cpu", "--preset", "paper"]
+    assert icr([*words, "--out", str(tmp_path / "run"), *more]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_folder_that_is_taken_is_refused_in_one_line(
+    scenes: Path, tmp_path: Path, asked: list[training.TrainSettings], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("mine")
+    words = ["train", str(scenes), "--model", "yolo11n", "--device", "cpu", "--preset", "paper"]
+    assert icr([*words, "--out", str(tmp_path / "run")]) == 2
+    (only,) = capsys.readouterr().err.splitlines()
+    assert "nothing is written over" in only and not asked
 
 
 def test_presets_are_named_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,7 @@ from icr.ultralytics.detr.prediction import DETRPredictor
 from icr.ultralytics.detr.settings import DetrSettings
 from icr.ultralytics.detr.trainer import DETRTrainer
 from icr.ultralytics.kinds import kind_of
+from icr.ultralytics.overrides import check_overrides
 from icr.ultralytics.training import trainer
 
 Arguments = Callable[..., dict[str, Any]]
@@ -236,8 +237,8 @@ def test_names_bases_and_settings_of_the_kind(plan: str, run: Path) -> None:
     assert issubclass(kind_of(plan), DETRTrainer)
     assert trainer(of=DETRTrainer).icr.base == "giou" and trainer().icr.base == "ciou"
     with pytest.raises(InputError, match="Ultralytics has no such setting"):
-        engine.check_overrides({"icr_terms": ["main"]})
-    engine.check_overrides({"icr_terms": ["main"], "lr0": 0.1}, DETRTrainer.keys)
+        check_overrides({"icr_terms": ["main"]})
+    check_overrides({"icr_terms": ["main"], "lr0": 0.1}, DETRTrainer.keys)
 
 
 def test_a_model_with_another_head_is_refused(tmp_path: Path, arguments: Arguments, nets: Any) -> None:

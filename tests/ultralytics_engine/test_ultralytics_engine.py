@@ -22,10 +22,12 @@ import torch
 from tiny_scenes import FAST, SIZE, results, settings, write_set
 from ultralytics import YOLO
 from ultralytics.models.yolo.detect import DetectionTrainer as StockTrainer
+from ultralytics.utils import SETTINGS
 
 from icr.errors import InputError
 from icr.relations import Relation
 from icr.ultralytics import engine, trainer
+from icr.ultralytics.overrides import CHOICES, check_overrides
 from icr.ultralytics.quiet import without_glyph_warnings
 from icr.ultralytics.weights import checkpoint_of, read, start
 
@@ -114,14 +116,12 @@ def test_a_run_killed_by_sigkill_goes_on(scenes: Path, nets: SimpleNamespace, tm
     out = tmp_path / "out"
     command = [sys.executable, "-c", KILLED, str(scenes), str(out), str(getattr(nets, net))]
     with subprocess.Popen([*command, "new"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as job:
-        for _ in range(1200):
-            if (out / "weights" / "last.pt").is_file() and len(results(out)) >= 3:
-                break
+        while job.poll() is None and not ((out / "weights" / "last.pt").is_file() and len(results(out)) >= 3):
             time.sleep(0.05)
         job.send_signal(signal.SIGKILL)
     before = len(results(out))
     assert 3 <= before < 20
-    done = subprocess.run([*command, "resume"], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run([*command, "resume"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     rows = results(out)
     assert [int(row["epoch"]) for row in rows] == list(range(1, 21))
@@ -301,8 +301,8 @@ def test_overrides_are_checked(
 
 
 def test_the_optimizers_are_those_of_ultralytics(nets: SimpleNamespace) -> None:
-    for name in (*engine._CHOICES["optimizer"], "adamw"):
-        engine.check_overrides({"optimizer": name})
+    for name in (*CHOICES["optimizer"], "adamw"):
+        check_overrides({"optimizer": name})
         run = SimpleNamespace(args=SimpleNamespace(lr0=0.01, warmup_bias_lr=0.1), data={"nc": 2})
         StockTrainer.build_optimizer(run, YOLO(str(nets.plain)).model, name=name)
 
@@ -314,6 +314,28 @@ def test_characters_that_a_font_lacks_are_not_warned_of() -> None:
             warnings.warn("Glyph 36710 (\\N{CJK}) missing from font(s) DejaVu Sans.", UserWarning, stacklevel=1)
             warnings.warn("something else", UserWarning, stacklevel=1)
     assert [str(each.message) for each in heard] == ["something else"]
+
+
+@pytest.mark.parametrize("trial", [None, "trial-1"])
+def test_ray_tune_is_told_of_epochs_where_it_started_the_training_alone(
+    arguments: Callable[..., dict[str, Any]],
+    nets: SimpleNamespace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    trial: str | None,
+) -> None:
+    pytest.importorskip("ray")
+    from ultralytics.utils.callbacks import raytune
+
+    if not SETTINGS["raytune"]:
+        pytest.skip("Ultralytics' settings leave Ray Tune out")
+    if trial is not None:
+        context = SimpleNamespace(get_trial_id=lambda: trial)
+        monkeypatch.setattr(raytune, "tune", SimpleNamespace(get_context=lambda: context))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run = trainer()(overrides=arguments(tmp_path / "run", model=str(nets.plain)))
+    assert (raytune.on_fit_epoch_end in run.callbacks["on_fit_epoch_end"]) is (trial is not None)
 
 
 def test_data_without_a_pair_is_refused_and_says_why(tmp_path: Path, nets: SimpleNamespace) -> None:

@@ -59,10 +59,12 @@ def evaluate(
         relations, remark = _choose_relations(relation or [], dataset, detector)
         if detector.suffix.lower() != ".json":
             predictor = detectors.load(detector, device or detectors.first_device(), trust)
+            evaluation.align([], predictor.names, dataset.names)  # refuses where no class is common
+        else:
+            results = read_results(detector, dataset, split)
         for told in (*_about(dataset, split), remark):
             say(told)
         if predictor is None:
-            results = read_results(detector, dataset, split)
             predictions, remarks = results.predictions, results.said
         else:
             predictions, remarks = _predict(predictor, dataset, split, imgsz, batch)
@@ -152,7 +154,6 @@ def _predict(
     from icr.cli.output import progress
     from icr.metrics.evaluation import align
 
-    align([], predictor.names, dataset.names)  # refuses before the long work when no class is common
     images = [sample.image for sample in dataset.splits[split]]
     found: list[Predictions] = []
     with progress(f"predicting {split}") as report:

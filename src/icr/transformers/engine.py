@@ -41,7 +41,7 @@ __all__ = ["TransformersPredictor", "continues_exactly", "load", "probe_step", "
 CHECKPOINTS = "checkpoints"
 
 
-def check_overrides_of(model: str, overrides: dict[str, Any], trust: bool = False) -> None:
+def check_overrides_of(model: str, overrides: dict[str, Any], trust: bool = False, device: str | None = None) -> None:
     """Refuse settings that a detector cannot be trained with, before anything is trained.
 
     Raises:
@@ -73,11 +73,11 @@ def train(settings: TrainSettings) -> None:
         return
     logging.set_verbosity_error()
     try:
-        _train(settings, asked, checkpoint)
+        with distributed.leaving_group():
+            _train(settings, asked, checkpoint)
     except InputError as error:
         # From a process that loads pictures it comes with a traceback in its text.
         raise InputError(str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]) from None
-    distributed.leave()
     if _first():
         checkpoints.rename(over)  # a kill while it is removed must not leave the half of one
         shutil.rmtree(over)

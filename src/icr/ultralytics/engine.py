@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("YOLO_OFFLINE", "1")
 os.environ.setdefault("YOLO_AUTOINSTALL", "false")
 
-from ultralytics.cfg import get_cfg
 from ultralytics.utils import DEFAULT_CFG_DICT, LOGGER
 from ultralytics.utils.torch_utils import strip_optimizer
 
 from icr import resumption, runs
 from icr.checkpoints import read_header
-from icr.errors import InputError, nearest
+from icr.errors import InputError
 from icr.ultralytics import architectures, state
 from icr.ultralytics.kinds import kind_of
+from icr.ultralytics.overrides import check_overrides, of_ultralytics
 from icr.ultralytics.prediction import UltralyticsPredictor, load
 from icr.ultralytics.probe import probe_step
 from icr.ultralytics.quiet import without_downloads, without_glyph_warnings
@@ -35,19 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["UltralyticsPredictor", "continues_exactly", "load", "probe_step", "train"]
 
-_OURS = {
-    **{key: f"--{key}" for key in ("model", "epochs", "imgsz", "batch", "device", "seed", "workers", "resume")},
-    **dict.fromkeys(("project", "name", "exist_ok", "save_dir"), "--out"),
-    "data": "the DATA argument",
-    **dict.fromkeys(("task", "mode"), "the command"),
-}
-
-_CHOICES = {
-    "optimizer": ("SGD", "MuSGD", "Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSprop", "auto"),
-    "copy_paste_mode": ("flip", "mixup"),
-}
-"""Settings that Ultralytics looks at only once a training runs."""
-
 
 def train(settings: TrainSettings) -> None:
     """Train a detector; `results.csv` and `weights/` are left in the run folder, and nothing anywhere else.
@@ -55,14 +41,8 @@ def train(settings: TrainSettings) -> None:
     Raises:
         InputError: the model or an override cannot be used, or the training data holds no pair.
     """
-    check_overrides_of(settings.model, settings.overrides, settings.trust)
+    check_overrides_of(settings.model, settings.overrides, settings.trust, settings.device)
     kind = kind_of(settings.model, settings.trust)
-    if settings.overrides.get("amp") == "bf16" and settings.device == "cpu":
-        raise InputError("--set amp=bf16: Ultralytics computes in bfloat16 on a GPU alone; leave it out with cpu")
-    if "," in settings.device and find_spec("cloudpickle") is None:
-        raise InputError(
-            f"--device {settings.device}: training on several GPUs needs cloudpickle; pip install cloudpickle"
-        )
     architecture = architectures.of(settings.model)
     last = settings.out / "weights" / "last.pt"
     kept = settings.out / "weights" / state.NAME
@@ -104,8 +84,11 @@ def _class(settings: TrainSettings, kind: type[DetectionTrainer]) -> type[Detect
     )
 
 
-def check_overrides_of(model: str, overrides: dict[str, Any], trust: bool = False) -> None:
+def check_overrides_of(model: str, overrides: dict[str, Any], trust: bool = False, device: str | None = None) -> None:
     """Refuse settings that a detector cannot be trained with, before anything is trained.
+
+    Args:
+        device: what it is to be trained on, where that is known already.
 
     Raises:
         InputError: one line that names the key, and the nearest one; or the model cannot be used.
@@ -113,6 +96,10 @@ def check_overrides_of(model: str, overrides: dict[str, Any], trust: bool = Fals
     kind = kind_of(model, trust)
     check_overrides(overrides, kind.keys)
     kind.settled(overrides)
+    if device == "cpu" and str(overrides.get("amp")).lower() == "bf16":
+        raise InputError("--set amp=bf16: Ultralytics computes in bfloat16 on a GPU alone; leave it out with cpu")
+    if device and "," in device and find_spec("cloudpickle") is None:
+        raise InputError(f"--device {device}: training on several GPUs needs cloudpickle; pip install cloudpickle")
 
 
 def own_base(model: str, trust: bool = False) -> str:
@@ -131,7 +118,7 @@ def _cache(settings: TrainSettings) -> Path:
 
 def _arguments(settings: TrainSettings, kind: type[DetectionTrainer]) -> dict[str, Any]:
     out = settings.out.resolve()
-    overrides = _of_ultralytics(settings.overrides, kind.keys)
+    overrides = of_ultralytics(settings.overrides, kind.keys)
     if settings.box_gain != 1:
         # Detectors with queries do not look at it; they have `giou_gain`.
         overrides["box"] = settings.box_gain * float(overrides.get("box", DEFAULT_CFG_DICT["box"]))
@@ -150,45 +137,6 @@ def _arguments(settings: TrainSettings, kind: type[DetectionTrainer]) -> dict[st
         "name": out.name,
         "exist_ok": True,
     }
-
-
-def check_overrides(overrides: dict[str, Any], own: Sequence[str] = ("enlarge_tiny",)) -> None:
-    """Refuse settings that Ultralytics does not know, or that have a place of their own in the command.
-
-    Args:
-        overrides: as `--set` gives them.
-        own: settings of ours that this kind of detector has, and that Ultralytics must not see.
-
-    Raises:
-        InputError: one line that names the key, and the nearest one.
-
-    Example:
-        >>> check_overrides({"lr": 0.01})
-        Traceback (most recent call last):
-        ...
-        icr.errors.InputError: --set lr: Ultralytics has no such setting; did you mean 'lr0'?
-    """
-    for key in overrides:
-        if key in _OURS:
-            raise InputError(f"--set {key}: this is set by {_OURS[key]}")
-        if key == "enlarge_tiny" and not isinstance(overrides[key], bool):
-            raise InputError(f"--set {key}={overrides[key]}: expected true or false")
-        if key not in DEFAULT_CFG_DICT and key not in own:
-            known = (*DEFAULT_CFG_DICT, *own)
-            raise InputError(f"--set {key}: Ultralytics has no such setting{nearest(key, known)}")
-    try:
-        get_cfg(overrides=_of_ultralytics(overrides, own))
-    except (TypeError, ValueError, SyntaxError) as error:
-        raise InputError(f"--set {' '.join(f'{k}={v}' for k, v in overrides.items())}: {error}") from None
-    for key, known in _CHOICES.items():
-        value = str(overrides.get(key, known[0]))
-        # Ultralytics takes an optimizer's name in any case
-        if value not in known and not (key == "optimizer" and value.lower() in map(str.lower, known)):
-            raise InputError(f"--set {key}={value}: expected one of {', '.join(known)}{nearest(value, known)}")
-
-
-def _of_ultralytics(overrides: dict[str, Any], own: Sequence[str]) -> dict[str, Any]:
-    return {key: value for key, value in overrides.items() if key not in own}
 
 
 def _over(settings: TrainSettings, kept: Path) -> bool:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
+from typing import Any
 
 from ultralytics.utils import LOGGER, downloads
 
@@ -28,6 +30,23 @@ def without_glyph_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from", category=UserWarning)
         yield
+
+
+def leave_out_idle_tune(callbacks: MutableMapping[str, list[Callable[..., Any]]]) -> None:
+    """Take Ultralytics' report to Ray Tune off a trainer that Tune did not start: Ray warns of it after each epoch.
+
+    Args:
+        callbacks: the trainer's, by event.
+    """
+    reporting = sys.modules.get("ultralytics.utils.callbacks.raytune")
+    if reporting is None or not reporting.callbacks:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the question alone is warned of
+        trial = reporting.tune.get_context().get_trial_id()
+    if trial is None:
+        for event, report in reporting.callbacks.items():
+            callbacks[event] = [each for each in callbacks[event] if each is not report]
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from icr.ultralytics.continuation import Continued
 from icr.ultralytics.dataset import PairedDataset
 from icr.ultralytics.loss import related, stock_form
 from icr.ultralytics.processes import SeveralProcesses
+from icr.ultralytics.quiet import leave_out_idle_tune
 from icr.ultralytics.settings import BoxLoss, LossSettings, settle
 
 HEADS = (Detect, v10Detect)
@@ -56,6 +57,7 @@ class DetectionTrainer(SeveralProcesses, Continued, StockTrainer):
         self._box: BoxLoss | None = None
         self._validated = -1
         super().__init__(cfg, overrides, _callbacks)
+        leave_out_idle_tune(self.callbacks)
 
     def get_dataset(self) -> dict[str, Any]:
         """Read `data.yaml`, and settle the relations before anything is built."""
