@@ -30,6 +30,28 @@ def test_a_weight_of_0_is_found_to_change_nothing(capsys: Capture) -> None:
     assert "changes NOTHING" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("change", "figure", "verdict"),
+    [
+        (0.123, "by 12 %", "the ICR loss acts"),
+        (2.1e-5, "by 0.0021 %", "the ICR loss acts; little in this step"),
+        (0.0, "by 0 %", "the ICR loss changes NOTHING"),
+    ],
+)
+def test_a_small_change_is_told_as_one(
+    change: float, figure: str, verdict: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    step = {"pictures": 4, "pairs": 6, "containment": 0.98, "factor": 1.05, "gradient_changed": change}
+    losses = dict.fromkeys(("loss", "loss_without", "box_loss", "box_loss_without"), 1.9558)
+    hardware = {"cpu": "a processor", "cores": 2, "gpus": []}
+    found = doctor.Diagnosis({}, hardware, [], {**step, **losses}, "scenes")
+    monkeypatch.setattr(doctor, "examine", lambda *asked, **more: found)
+    commands.run(["doctor", "--device", "cpu"])
+    *_, gradient, last = capsys.readouterr().out.splitlines()
+    assert gradient.endswith(figure) and last.startswith(f"verdict    {verdict}")
+    assert ("little" in last) is (change == 2.1e-5)
+
+
 def test_without_the_engine_it_says_so_and_ends_with_1(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     monkeypatch.setattr(doctor, "find_spec", lambda name: None)
     assert commands.run(["doctor"]) == commands.FAILED

@@ -12,6 +12,9 @@ from icr.cli.options import Base, Device, Form, Relations, path
 if TYPE_CHECKING:
     from icr.doctor import Diagnosis
 
+_LITTLE = 0.001
+"""The share of the gradient below which a change is there, but not to be seen in the figures beside it."""
+
 
 def doctor(
     data: Annotated[
@@ -78,7 +81,14 @@ def _told(found: Diagnosis) -> str:
             f"factor     {step['factor']:.3f}, mean of what ICR makes of their box loss",
             f"box loss   {step['box_loss']:.4f} with ICR, {step['box_loss_without']:.4f} without (x{change:.3f})",
             f"loss       {step['loss']:.4f} with ICR, {step['loss_without']:.4f} without",
-            f"gradient   of the weights differs by {step['gradient_changed']:.1%}",
-            "verdict    " + ("the ICR loss acts" if found.acts else "the ICR loss changes NOTHING in this step"),
+            f"gradient   of the weights differs by {100 * step['gradient_changed']:.2g} %",
+            f"verdict    {_verdict(found.acts, step['gradient_changed'])}",
         ]
     return "\n".join(lines)
+
+
+def _verdict(acts: bool, change: float) -> str:
+    if not acts:
+        return "the ICR loss changes NOTHING in this step"
+    little = "; little in this step: boxes that do not fit yet may weigh next to nothing, see --model FILE or --imgsz"
+    return f"the ICR loss acts{little if change < _LITTLE else ''}"
