@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from icr.errors import InputError
 
@@ -38,16 +41,27 @@ def check(device: str) -> None:
         )
 
 
-def leave() -> None:
-    """Leave the group of processes, once this one has trained to the end; without a group nothing happens.
+@contextmanager
+def leaving_group() -> Iterator[None]:
+    """Around a training: the group of processes that it begins is left once all of them have trained to the end.
 
-    A process that ends as a member may be aborted on its way out, for the group's threads still run, and torchrun then
-    stops the others with it.
+    A process that ends while its group lives may be aborted on its way out, for the group's threads still run, and
+    torchrun then stops the others with it. After an error nobody waits for the others, which torchrun stops.
 
     Example:
-        >>> leave()
+        >>> with leaving_group():
+        ...     pass
     """
     from torch import distributed
 
-    if distributed.is_available() and distributed.is_initialized():
+    if not distributed.is_available():
+        yield
+        return
+    # Its default arguments would keep a group for ever that had begun before it was imported.
+    import torch.distributed.nn  # noqa: F401
+
+    yield
+    if distributed.is_initialized():
+        distributed.barrier()
         distributed.destroy_process_group()
+        gc.collect()  # a trainer and its callbacks, which name each other, keep the group as well

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import distributed, nn
 from ultralytics.utils import DEFAULT_CFG, RANK
+from ultralytics.utils.torch_utils import unwrap_model
 
-from icr.distributed import leave, processes
+from icr.distributed import leaving_group, processes
 
 COUNTERS = ("icr_pairs", "icr_containment", "icr_factor")
 
@@ -25,6 +26,7 @@ class SeveralProcesses:
 
     world_size: int
     device: torch.device
+    model: nn.Module
 
     def __init__(self, cfg: Any = DEFAULT_CFG, overrides: dict[str, Any] | None = None, _callbacks: Any = None) -> None:
         super().__init__(cfg, overrides, _callbacks)  # type: ignore[call-arg]
@@ -42,9 +44,12 @@ class SeveralProcesses:
 
     def train(self) -> None:
         """Train, and leave the group of processes."""
-        super().train()  # type: ignore[misc]
-        if self.on_processors:
-            leave()
+        if not self.on_processors:
+            super().train()  # type: ignore[misc]
+            return
+        with leaving_group():
+            super().train()  # type: ignore[misc]
+            self.model = unwrap_model(self.model)  # what wraps it belongs to the group
 
     def get_validator(self) -> Any:
         """Ultralytics' validator."""
