@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
 collect_ignore_glob = ["conftest.py", "*/conftest.py"]
 """Several files of that name cannot be collected for doctests; pytest loads them all the same."""
+
+# The same examples every time, however slow the machine: --hypothesis-profile=default draws new ones.
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("steady")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

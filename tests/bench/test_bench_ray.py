@@ -36,7 +36,7 @@ def address() -> Iterator[str]:
     settings = {"num_cpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=settings)
     cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
-    cluster.wait_for_nodes()
+    cluster.wait_for_nodes(timeout=300)
     yield cluster.address
     cluster.shutdown()
     for name, value in before.items():

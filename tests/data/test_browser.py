@@ -192,9 +192,7 @@ def _in_browser(html: str, folder: Path, script: str, at: str) -> dict[str, Any]
     page = folder / "in-browser.html"
     page.write_text(html.replace("</body>", f"<script>{prelude}{press}{script}{close}</script></body>"))
     flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
-    done = subprocess.run(
-        [CHROMIUM, *flags, f"{page.as_uri()}#{at}"], capture_output=True, text=True, timeout=120, check=False
-    )
+    done = subprocess.run([CHROMIUM, *flags, f"{page.as_uri()}#{at}"], capture_output=True, text=True, check=False)
     found = re.search(r'data-told="([^"]*)"', done.stdout)
     assert found is not None, done.stderr[-2000:]
     answer: dict[str, Any] = json.loads(unescape(found[1]))

@@ -7,9 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
@@ -182,24 +181,26 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 PROGRAM = f"""
-import sys
-from icr.data.video import VideoSettings, extract
-extract([sys.argv[1]], __import__("pathlib").Path(sys.argv[2]), VideoSettings({COUNTS!r}))
+import os, signal, sys
+from pathlib import Path
+from icr.data.video import VideoSettings, extract, extraction, scanning
+
+module, name = {{"look": (scanning, "write_json"), "write": (extraction, "write_picture")}}[sys.argv[3]]
+write = getattr(module, name)
+
+def last(*args):
+    write(*args)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+setattr(module, name, last)
+extract([sys.argv[1]], Path(sys.argv[2]), VideoSettings({COUNTS!r}))
 """
 
 
-def kill_when(reached: Callable[[], bool], drives: Path, out: Path) -> bool:
-    """Start the extraction in a process of its own and kill it as soon as it has come so far; False: it was done."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(drives), str(out)], env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    try:
-        while process.poll() is None and not reached():
-            time.sleep(0.002)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    return not (out / "report.json").exists()
+def killed_while(doing: str, drives: Path, out: Path) -> bool:
+    """Extract in a process that is killed with the first measurements (`look`) or picture (`write`) it has stored."""
+    command = [sys.executable, "-c", PROGRAM, str(drives), str(out), doing]
+    return subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}).returncode == -signal.SIGKILL
 
 
 def test_killed_it_goes_on_to_the_same_result(
@@ -207,10 +208,10 @@ def test_killed_it_goes_on_to_the_same_result(
 ) -> None:
     whole, report, _ = result
     out = tmp_path / "frames"
-    assert kill_when(lambda: any(out.glob("scan/*.json")), drives, out), "killed while it looks"
+    assert killed_while("look", drives, out)
     measured = {each: each.stat().st_mtime_ns for each in out.glob("scan/*.json")}
     assert measured and not any(out.glob("images/*/*.jpg"))
-    assert kill_when(lambda: any(out.glob("images/*/*.jpg")), drives, out), "killed while it writes"
+    assert killed_while("write", drives, out)
     assert all(each.stat().st_mtime_ns == stamp for each, stamp in measured.items()), "nothing is measured twice"
     written = {each: each.stat().st_mtime_ns for each in out.glob("images/*/*.jpg")}
     assert extract([str(drives)], out, VideoSettings(COUNTS)) == report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -171,9 +170,7 @@ def test_document_types_and_entities_are_refused_before_parsing(encoding: str, t
     head = f'<?xml version="1.0" encoding="{encoding}"?>\n'
     bomb = f"{head}{BOMB}]>{xml(thing('&j;', bndbox(10, 20, 70, 60)))}".encode(encoding)
     outside = f'{head}<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>{xml(thing("&x;", bndbox(1, 2, 3, 4)))}'
-    start = time.perf_counter()
     dataset = formats.read(voc(tmp_path, {"a": xml(CAR), "b": bomb, "c": outside.encode(encoding)}))
-    assert time.perf_counter() - start < 2
     assert [(each.id, Path(each.file).name) for each in dataset.findings] == [
         ("labels.refused", "b.xml"),
         ("labels.refused", "c.xml"),

@@ -152,7 +152,6 @@ def test_a_process_killed_in_the_midst_of_an_epoch(tmp_path: Path, nets: SimpleN
         env={**os.environ, "YOLO_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
         cwd=tmp_path,
         capture_output=True,
-        timeout=300,
         check=False,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]

@@ -29,7 +29,6 @@ def two_processes(data: Path, net: Path, out: Path, *more: str) -> subprocess.Co
         text=True,
         cwd=out.parent,
         env={**os.environ, "OMP_NUM_THREADS": "1", "YOLO_OFFLINE": "1"},
-        timeout=300,
         check=False,
     )
 
