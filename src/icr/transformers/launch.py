@@ -44,7 +44,7 @@ def launch(settings: TrainSettings, devices: Sequence[str]) -> None:
     """
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     if "cpu" not in devices:
-        environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
+        environment["CUDA_VISIBLE_DEVICES"] = visible(devices, os.environ.get("CUDA_VISIBLE_DEVICES"))
     with tempfile.TemporaryDirectory() as folder:
         asked, refused = Path(folder) / "settings.json", Path(folder) / "refused.txt"
         asked.write_text(json.dumps(asdict(settings), default=str), encoding="utf-8")
@@ -54,6 +54,21 @@ def launch(settings: TrainSettings, devices: Sequence[str]) -> None:
             raise InputError(refused.read_text(encoding="utf-8"))
     if done.returncode:
         raise RuntimeError(f"training on {','.join(devices)} failed; the processes' own words are above")
+
+
+def visible(devices: Sequence[str], now: str | None) -> str:
+    """What CUDA_VISIBLE_DEVICES must be for these GPUs to be the only ones.
+
+    Args:
+        devices: indices as PyTorch counts in this process.
+        now: the variable as it is; None where it is not set.
+
+    Example:
+        >>> visible(["0", "2"], None), visible(["0", "2"], "4,5,7")
+        ('0,2', '4,7')
+    """
+    there = [each.strip() for each in now.split(",")] if now else []
+    return ",".join(there[int(each)] if int(each) < len(there) else each for each in devices)
 
 
 def read_settings(path: Path) -> TrainSettings:
