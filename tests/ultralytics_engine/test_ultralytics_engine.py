@@ -22,7 +22,7 @@ import torch
 from tiny_scenes import FAST, SIZE, results, settings, write_set
 from ultralytics import YOLO
 from ultralytics.models.yolo.detect import DetectionTrainer as StockTrainer
-from ultralytics.utils import SETTINGS
+from ultralytics.utils import SETTINGS, downloads
 
 from icr.errors import InputError
 from icr.relations import Relation
@@ -305,6 +305,32 @@ def test_the_optimizers_are_those_of_ultralytics(nets: SimpleNamespace) -> None:
         check_overrides({"optimizer": name})
         run = SimpleNamespace(args=SimpleNamespace(lr0=0.01, warmup_bias_lr=0.1), data={"nc": 2})
         StockTrainer.build_optimizer(run, YOLO(str(nets.plain)).model, name=name)
+
+
+@pytest.mark.parametrize(("told", "fetched"), [("1", False), ("", True)])
+def test_no_weights_are_fetched_to_try_half_precision_with_where_it_is_told_to_be_offline(
+    arguments: Callable[..., dict[str, Any]],
+    nets: SimpleNamespace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    told: str,
+    fetched: bool,
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(downloads, "safe_download", lambda *given, **named: asked.append(named))
+
+    def set_up(run: Any) -> None:  # what a GPU would have it do
+        downloads.attempt_download_asset(tmp_path / "yolo26n.pt")
+
+    monkeypatch.setattr(StockTrainer, "_setup_train", set_up)
+    monkeypatch.setenv("YOLO_OFFLINE", told)
+    run = trainer()(overrides=arguments(tmp_path / "run", model=str(nets.plain)))
+    if fetched:
+        run._setup_train()
+    else:
+        with pytest.raises(ConnectionError, match="nothing is downloaded"):
+            run._setup_train()
+    assert bool(asked) is fetched
 
 
 def test_characters_that_a_font_lacks_are_not_warned_of() -> None:

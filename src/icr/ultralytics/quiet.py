@@ -4,24 +4,40 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, NoReturn
 
 from ultralytics.utils import LOGGER, downloads
 
 
 @contextmanager
 def without_downloads() -> Iterator[None]:
-    """Have Ultralytics take it that no file can be fetched (it would fetch a font for its plots)."""
-    is_url = downloads.is_url
+    """Have Ultralytics take it that no file can be fetched.
+
+    It would fetch a font for its plots, and on a GPU the weights of another model to try half precision with; told to
+    be offline, it asks for these nevertheless.
+    """
+    is_url, download = downloads.is_url, downloads.safe_download
     downloads.is_url = lambda url, check=False: not check and is_url(url)
+    downloads.safe_download = _refuse_download
     try:
         yield
     finally:
-        downloads.is_url = is_url
+        downloads.is_url, downloads.safe_download = is_url, download
+
+
+def _refuse_download(url: Any, *others: Any, **more: Any) -> NoReturn:
+    raise ConnectionError(f"{url} is not fetched: nothing is downloaded")
+
+
+def downloads_as_told() -> AbstractContextManager[None]:
+    """`without_downloads` where the environment says YOLO_OFFLINE, as in every process of `icr train`."""
+    told = os.environ.get("YOLO_OFFLINE", "").strip().lower()
+    return without_downloads() if told in {"1", "true", "yes", "on"} else nullcontext()
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from icr.ultralytics.continuation import Continued
 from icr.ultralytics.dataset import PairedDataset
 from icr.ultralytics.loss import related, stock_form
 from icr.ultralytics.processes import SeveralProcesses
-from icr.ultralytics.quiet import leave_out_idle_tune
+from icr.ultralytics.quiet import downloads_as_told, leave_out_idle_tune
 from icr.ultralytics.settings import BoxLoss, LossSettings, settle
 
 HEADS = (Detect, v10Detect)
@@ -58,6 +58,10 @@ class DetectionTrainer(SeveralProcesses, Continued, StockTrainer):
         self._validated = -1
         super().__init__(cfg, overrides, _callbacks)
         leave_out_idle_tune(self.callbacks)
+
+    def _setup_train(self) -> None:
+        with downloads_as_told():
+            super()._setup_train()
 
     def get_dataset(self) -> dict[str, Any]:
         """Read `data.yaml`, and settle the relations before anything is built."""
