@@ -115,7 +115,7 @@ def test_a_repaired_copy_of_what_is_only_read_is_coco(tmp_path: Path, capsys: py
     picture(folder / "JPEGImages" / "p.jpg")
     run(["data", "check", str(folder), "--fix", str(tmp_path / "b")])
     out, err = capsys.readouterr()
-    assert "voc is only read, so the copy is coco" in err
+    assert "voc is only read, so the copy is coco\n" in err, "there is no --to here"
     assert "1  boxes cut off at their picture's edge (boxes.partly_outside)" in out
     assert json.loads(next((tmp_path / "b").glob("*.json")).read_text())["annotations"][0]["bbox"] == [10, 10, 90, 50]
 

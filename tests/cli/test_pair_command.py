@@ -128,6 +128,18 @@ def test_people_are_told_what_to_do(plates: Path, tmp_path: Path, capsys: pytest
     ]
 
 
+def test_the_next_command_pairs_as_this_one_did(
+    plates: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beside = "0 0.12 0.5 0.02 0.05"  # two plates alike in the one car: which of them is its own?
+    (plates / "labels/train/a.txt").write_text(f"{PLATE}\n{beside}\n{CAR}\n")
+    asked = ["--relation", "plate:car", "--one-to-one", "--to", "coco"]
+    assert run(["data", "pair", str(plates), *asked, "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().err.splitlines()[-1].partition("then: ")[2]
+    listed = tmp_path / "out/decisions.csv"
+    assert told == f"icr data pair {plates} {' '.join(asked)} --decisions {listed} --out NEW"
+
+
 def test_relations_given_stand_in_the_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = coco_content()
     for each in content["annotations"]:

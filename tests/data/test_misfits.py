@@ -7,7 +7,7 @@ from pathlib import Path
 from scene_pictures import NAMES, label, rows, save, scenes, view, where
 
 from icr.data.check import check
-from icr.data.formats import read
+from icr.data.formats import read, write
 from icr.relations import Relation
 
 MANY = {"train": [f"p{number}" for number in range(30)]}
@@ -44,6 +44,15 @@ def test_two_plates_in_one_car_where_all_others_have_one(tmp_path: Path) -> None
     assert finding.message == "car holds 2 of plate (lines 1, 2); 97% of those that hold any hold one"
 
 
+def test_two_plates_in_one_car_that_may_hold_one(tmp_path: Path) -> None:
+    root = scenes(tmp_path, {"train": ["p0", "p1"]})
+    label(root, "train", "p1", rows(500, plates=2))
+    assert check(read(root)) == []
+    (finding,) = check(read(root), (Relation("plate", "car", one_to_one=True),))
+    assert where([finding]) == [("pairs.several", "p1.txt")]
+    assert finding.message == "car holds 2 of plate (lines 1, 2); the relation is declared one to one"
+
+
 def test_two_in_one_are_usual_in_some_sets(tmp_path: Path) -> None:
     root = scenes(tmp_path, MANY)
     for name in MANY["train"][:5]:
@@ -65,6 +74,16 @@ def test_labels_copied_to_another_picture(tmp_path: Path) -> None:
     # a picture that shows the same has the same boxes by right
     save(view(7), root / "images" / "val" / "val_sound.jpg", quality=50)
     assert where(check(read(root))) == [("splits.alike", "val_sound.jpg")]
+
+
+def test_repeated_boxes_in_one_file_name_both_pictures(tmp_path: Path) -> None:
+    root = scenes(tmp_path / "yolo", {"train": ["first", "second"]})
+    label(root, "train", "second", (root / "labels/train/first.txt").read_text().splitlines())
+    write(read(root), tmp_path / "coco", "coco")
+    (finding,) = check(read(tmp_path / "coco"))
+    assert where([finding]) == [("labels.repeated", "train.json")]
+    first, second = (tmp_path / "coco/images/train" / f"{name}.jpg" for name in ("first", "second"))
+    assert finding.message == f"the 2 boxes of {second} stand exactly as those of another picture, {first}"
 
 
 def test_round_numbers_may_stand_twice(tmp_path: Path) -> None:

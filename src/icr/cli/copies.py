@@ -19,7 +19,7 @@ def read_to_copy(data: Path, format: str | None, to: str | None) -> tuple[Datase
     with progress("reading labels"):
         dataset = formats.read(data, format=format)
     target, why = target_format(dataset, to)
-    for each in filter(None, (told_faults(dataset), why)):
+    for each in filter(None, (told_faults(dataset), why and f"{why}; --to chooses another")):
         say(each)
     return dataset, target
 

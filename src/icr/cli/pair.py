@@ -90,10 +90,17 @@ def pair(
         )
         if listed:
             what = "written as suggested" if guess else "left unstated"
+            words = ["icr", "data", "pair", str(data)]
+            for each in relation or []:
+                words += ["--relation", each]
+            if one_to_one:
+                words.append("--one-to-one")
+            for option, value in (("--to", to), ("--format", format)):
+                words += [option, value] if value else []
+            words += ["--decisions", str(listed), "--out", "NEW"]
             say(
                 f"{counted(len(proposal.doubts), 'ambiguous child', 'ambiguous children')}: {what}; "
-                f"decide in {listed}, then: "
-                f"icr data pair {shlex.quote(str(data))} --decisions {shlex.quote(str(listed))} --out NEW"
+                f"decide in {listed}, then: {shlex.join(words)}"
             )
     if json:
         answer_json(

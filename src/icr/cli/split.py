@@ -99,7 +99,7 @@ def split(
             splitting.write_lists(made, out)
         else:
             if why:
-                say(why)
+                say(f"{why}; --to chooses another")
             lost = write_copy(made.dataset, out, target, way)
         runs.write_json(out / "split.json", splitting.record(made, data, groups.said, seed))
         say(splitting.told(made))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import tee
 from pathlib import Path
@@ -78,9 +78,11 @@ def examine(
     """As `check`, with what `icr.data.repair` needs beside the findings."""
     fault = _declared_fault(dataset)
     known: Sequence[Relation] = () if fault else dataset.relations
-    resolved = resolve(known if relations is None else relations, dataset.names)
+    asked = known if relations is None else relations
+    resolved = resolve(asked, dataset.names)
     # One pass over the samples, which may have to be fetched.
-    seen, exchanged, repeats, pairs = Seen(), Exchanged(resolved), Repeats(), _Pairs(dataset, resolved)
+    single = {mine.child for mine, each in zip(resolved, asked, strict=True) if each.one_to_one}
+    seen, exchanged, repeats, pairs = Seen(), Exchanged(resolved), Repeats(), _Pairs(dataset, resolved, single)
     boxes = np.zeros(len(dataset.names), np.int64)
     for split, samples in dataset.splits.items():
         for sample, pairing in _with_pairs(samples, resolved):
@@ -165,8 +167,8 @@ def _unused(dataset: Dataset, boxes: Sequence[int]) -> Iterator[Finding]:
 class _Pairs:
     """Takes in the pairs of a set, picture by picture, and what there is to say of them."""
 
-    def __init__(self, dataset: Dataset, relations: Sequence[ResolvedRelation]) -> None:
-        self._dataset, self._relations = dataset, relations
+    def __init__(self, dataset: Dataset, relations: Sequence[ResolvedRelation], one_to_one: Collection[int]) -> None:
+        self._dataset, self._relations, self._one_to_one = dataset, relations, one_to_one
         self._totals: Counter[str] = Counter()
         self._shared = Shared(relations)
         self._findings: list[Finding] = []
@@ -186,13 +188,15 @@ class _Pairs:
         if dataset.splits.get(trained) and not totals[f"{trained} pairs"]:
             seen = counted(totals[f"{trained} children"], "child box", "child boxes")
             yield found("pairs.none", dataset.source, f"{trained} has {seen} and not one pair")
-        for sample, label, parent, several, share in self._shared.unusual(dataset):
+        for sample, label, parent, several, share in self._shared.unusual(dataset, self._one_to_one):
             file, line, called = _called(dataset, sample, parent)
             name = dataset.names[label]
             lines = ", ".join(str(sample.lines[each]) for each in several) if len(sample.lines) else ""
             where = f" ({'annotations' if line is None else 'lines'} {lines})" if lines else ""
-            message = f"{called} holds {len(several)} of {name}{where}; {share:.0%} of those that hold any hold one"
-            yield found("pairs.several", file, message, line)
+            why = f"{share:.0%} of those that hold any hold one"
+            if label in self._one_to_one:
+                why = "the relation is declared one to one"
+            yield found("pairs.several", file, f"{called} holds {len(several)} of {name}{where}; {why}", line)
 
 
 def _children(

@@ -50,7 +50,7 @@ def target_format(dataset: Dataset, to: str | None, fallback: str = FALLBACK) ->
         return to, ""
     if dataset.format in formats.names(writable=True):
         return dataset.format, ""
-    return fallback, f"{dataset.format} is only read, so the copy is {fallback}; --to chooses another"
+    return fallback, f"{dataset.format} is only read, so the copy is {fallback}"
 
 
 def told_faults(dataset: Dataset) -> str:

@@ -257,7 +257,7 @@ KINDS: dict[str, Kind] = {
     "pairs.larger": Kind("warning", "A child is larger than its parent", "Check the pair, and that classes fit."),
     "pairs.several": Kind(
         "warning",
-        "A parent holds two or more children of a class of which nearly every other parent holds one",
+        "A parent holds two or more children of a class of which nearly every other parent holds one, or may hold one",
         "Look for a missing parent, a box drawn twice, or a wrong pair.",
     ),
     "pairs.orphan": Kind(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -149,8 +149,11 @@ class Repeats:
             other, labels = others.setdefault(number, (image, sample.label_file))
             if other == image or not _telling(_shares(sample)) or _root(image, alike) == _root(other, alike):
                 continue
-            message = f"the {counted(len(sample.labels), 'box', 'boxes')} stand exactly as in {labels}"
-            yield found("labels.repeated", sample.label_file or sample.image, f"{message}, of another picture")
+            boxes = f"the {counted(len(sample.labels), 'box', 'boxes')}"
+            message = f"{boxes} stand exactly as in {labels}, of another picture"
+            if labels == sample.label_file:  # one file for many pictures
+                message = f"{boxes} of {sample.image} stand exactly as those of another picture, {other}"
+            yield found("labels.repeated", sample.label_file or sample.image, message)
 
 
 def _shares(sample: Sample) -> npt.NDArray[np.float64]:
@@ -214,11 +217,14 @@ class Shared:
         allowed[child] = False
         return int((shares_inside(sample.boxes[[child]], sample.boxes[allowed])[0] >= HALF).sum()) == 1
 
-    def unusual(self, dataset: Dataset) -> Iterator[tuple[Sample, int, int, list[int], float]]:
-        """Parents with two or more children where nearly every other has one.
+    def unusual(
+        self, dataset: Dataset, one_to_one: Collection[int] = ()
+    ) -> Iterator[tuple[Sample, int, int, list[int], float]]:
+        """Parents with two or more children where nearly every other has one, or where the relation is one to one.
 
         Args:
             dataset: the set, whose pictures were taken in split by split.
+            one_to_one: the child classes of which a parent is declared to hold one at most.
 
         Yields:
             The picture, the child class, the parent and its children as places in the picture, and the share of
@@ -228,7 +234,7 @@ class Shared:
         shares = {
             child: self._single[child] / total
             for child, total in totals.items()
-            if total >= _FEWEST and self._single[child] >= _USUAL * total
+            if child in one_to_one or (total >= _FEWEST and self._single[child] >= _USUAL * total)
         }
         entries = [entry for entry in self._entries() if entry[1] in shares]
         for sample, entry in zip(samples_at(dataset, [place for place, *_ in entries]), entries, strict=True):
