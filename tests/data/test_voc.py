@@ -129,6 +129,21 @@ class TestSplits:
         assert ids(dataset.findings) == ["picture.missing", "splits.unlisted"]
         assert "1 XML file" in next(each.message for each in dataset.findings if each.id == "splits.unlisted")
 
+    def test_names_in_a_list_may_hold_blanks(self, tmp_path: Path) -> None:
+        voc(tmp_path, {stem: xml(CAR, f"{stem}.jpg") for stem in ("车 1", "a b", "my car 0", "c")})
+        lists = tmp_path / "ImageSets" / "Main"
+        lists.mkdir(parents=True)
+        (lists / "train.txt").write_text("车 1\nmy car 0  1\nc -1\n", encoding="utf-8")
+        (lists / "val.txt").write_text("a b\n")
+        dataset = formats.read(tmp_path)
+        assert {split: [each.image.stem for each in samples] for split, samples in dataset.splits.items()} == {
+            "train": ["车 1", "my car 0", "c"],
+            "val": ["a b"],
+        }
+        assert dataset.findings == []
+        (lists / "val.txt").write_bytes("车 1\n".encode("gbk"))
+        assert {"text.encoding", "split.empty"} <= set(ids(formats.read(tmp_path).findings))
+
     def test_folders_by_name(self, tmp_path: Path) -> None:
         voc(tmp_path / "train", {"a": xml(CAR)})
         picture(tmp_path / "valid" / "b.jpg")

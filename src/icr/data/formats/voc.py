@@ -37,10 +37,10 @@ def read(source: Path, splits: Sequence[str] | None = None, read_all: ReadAll = 
     Raises:
         InputError: the folder holds no XML annotation.
     """
-    folders = find_splits(Path(os.path.abspath(source)))  # noqa: PTH100 (links stay as they are)
+    findings: list[Finding] = []
+    folders = find_splits(Path(os.path.abspath(source)), findings)  # noqa: PTH100 (links stay as they are)
     if not folders:
         raise InputError(f"{source} holds no VOC XML; expected a folder Annotations of .xml files")
-    findings: list[Finding] = []
     wanted = requested(list(folders), splits, source)
     classes = _Classes({} if read_all is read_now else None)
     # Every split is looked into, so that a class has the same index whichever splits are read.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from icr.data.dataset import Finding
 from icr.data.formats.objects import folders_in
 from icr.data.formats.splits import NAMES, roots
 from icr.data.formats.text import read_lines
 
+_FLAGGED = re.compile(r"(.*\S)\s+(?:-1|0|1)")
 _LABEL_FOLDERS, _PICTURE_FOLDERS = ("annotations", "labels", "xml", "xmls"), ("jpegimages", "images", "imgs", "image")
 
 
@@ -23,21 +26,21 @@ class Folders:
     stems: tuple[str, ...] | None = None
 
 
-def find_splits(source: Path) -> dict[str, list[Folders]]:
+def find_splits(source: Path, findings: list[Finding] | None = None) -> dict[str, list[Folders]]:
     """The folders of each split: by the lists of ``ImageSets/Main``, else by folders of that name, else all train.
 
-    They are looked for in `source` and in the one folder that it holds.
+    They are looked for in `source` and in the one folder that it holds; lists that cannot be read are findings.
     """
     if not source.is_dir():
         return {}
     for root in roots(source):
-        found_ = _by_lists(root) or _by_folders(root)
+        found_ = _by_lists(root, [] if findings is None else findings) or _by_folders(root)
         if found_:
             return found_
     return {}
 
 
-def _by_lists(root: Path) -> dict[str, list[Folders]]:
+def _by_lists(root: Path, findings: list[Finding]) -> dict[str, list[Folders]]:
     whole = _folders(root)
     lists = root / "ImageSets" / "Main"
     if whole is None or not lists.is_dir():
@@ -45,12 +48,17 @@ def _by_lists(root: Path) -> dict[str, list[Folders]]:
     files = {split: lists / f"{split}.txt" for split in NAMES}
     if not files["train"].is_file() and (lists / "trainval.txt").is_file():
         files["train"] = lists / "trainval.txt"
-    return {split: [_listed(whole, file)] for split, file in files.items() if file.is_file()}
+    return {split: [_listed(whole, file, findings)] for split, file in files.items() if file.is_file()}
 
 
-def _listed(whole: Folders, file: Path) -> Folders:
-    stems = tuple(line.split()[0] for line in read_lines(file, []) or () if line.split())
-    return Folders(whole.labels, whole.pictures, stems)
+def _listed(whole: Folders, file: Path, findings: list[Finding]) -> Folders:
+    """The names in a list, which may hold blanks; in the list of a class 1, 0 or -1 follows each."""
+    stems = [stem for line in read_lines(file, findings) or () if (stem := line.strip())]
+    flagged = {stem: parts[1] for stem in stems if (parts := _FLAGGED.fullmatch(stem))}
+    if flagged:
+        known = {each.stem for each in whole.labels.iterdir()}
+        stems = [flagged[stem] if stem not in known and flagged.get(stem) in known else stem for stem in stems]
+    return Folders(whole.labels, whole.pictures, tuple(stems))
 
 
 def _by_folders(root: Path) -> dict[str, list[Folders]]:
