@@ -192,8 +192,7 @@ def check_settings(**settings: Any) -> None:
         ...
         icr.errors.InputError: --epochs 0: expected a whole number of at least 1
     """
-    from icr.losses import registry
-    from icr.losses.relational import FORM_NAMES
+    from icr.losses import FORM_NAMES, registry
 
     for name in ("epochs", "batch"):
         value = settings.get(name)
@@ -256,8 +255,9 @@ def _relations(
     given: Sequence[str], weight: float | None, dataset: Dataset, icr: bool, say: Callable[[str], None]
 ) -> tuple[Relation, ...]:
     """The relations to train with; training without ICR does without one where none is known."""
+    from icr.data.choosing import choose
     from icr.data.pairs import pair
-    from icr.relations import choose, resolve
+    from icr.relations import resolve
 
     try:
         chosen = choose(given, dataset)

@@ -30,7 +30,7 @@ class Arm:
     Attributes:
         name: what a grid's `arms` call it.
         tells: what it is there for, in a sentence.
-        form: of the loss; see `icr.losses.relational`.
+        form: of the loss; see `icr.losses.forms`.
         weighs: whether λ means anything to it; one that does not has λ = 0, and so the plain base loss.
         needs: arms whose cell of the same seed must be finished before it can run.
         pseudo_parent: whether children are held to a box of their parent's size at a random place.

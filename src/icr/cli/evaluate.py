@@ -126,7 +126,8 @@ def _choose_split(dataset: Dataset, wanted: str | None) -> str:
 def _choose_relations(given: Sequence[str], dataset: Dataset, detector: Path) -> tuple[tuple[Relation, ...], str]:
     """The relations that pair metrics rest on: given, the data's, the run's, or the one that stands out; and why."""
     from icr import runs
-    from icr.relations import choose, read, resolve
+    from icr.data.choosing import choose
+    from icr.relations import read, resolve
 
     if given or dataset.relations:
         chosen = choose(given, dataset)

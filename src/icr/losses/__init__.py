@@ -1,19 +1,13 @@
 """Box losses by name, and the Inter-Class Relational loss on top of any of them; needs PyTorch alone."""
 
 from icr.losses import iou, nwd, registry, siou  # importing a family registers it
+from icr.losses.controls import pseudo_parent
+from icr.losses.forms import FORM_NAMES, WEIGHT
 from icr.losses.modifiers import focaler, inner
+from icr.losses.plain import box_loss
 from icr.losses.registry import BaseLoss, get, names, register
-from icr.losses.relational import (
-    FORM_NAMES,
-    WEIGHT,
-    ICRLoss,
-    Terms,
-    box_loss,
-    containment_and_factor,
-    icr_loss,
-    icr_terms,
-    pseudo_parent,
-)
+from icr.losses.relational import ICRLoss, icr_loss
+from icr.losses.terms import Terms, icr_terms
 
 __all__ = [
     "FORM_NAMES",
@@ -22,7 +16,6 @@ __all__ = [
     "ICRLoss",
     "Terms",
     "box_loss",
-    "containment_and_factor",
     "focaler",
     "get",
     "icr_loss",

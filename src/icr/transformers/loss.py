@@ -174,7 +174,7 @@ def loss_function(
         relations: one or several, each a `icr.Relation` or a text such as ``plate:vehicle``.
         base: IoU-family loss, a name or a callable `(pred, target) -> loss` on xyxy boxes.
         weight: λ for all relations; None leaves each its own, 2.5 unless it says otherwise.
-        form: `product`, `sum`, `step`, `power`, or a control; see `icr.losses.relational`.
+        form: `product`, `sum`, `step`, `power`, or a control; see `icr.losses.forms`.
         main, auxiliary, encoder, denoising: where ICR acts; elsewhere the term is the base loss alone.
         names: class names; None means the model's `config.id2label`.
         size: side, or height and width, of the network's input in pixels. Boxes are normalised, and R, IoU and GIoU

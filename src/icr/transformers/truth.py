@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from icr.errors import InputError
-from icr.losses.relational import pseudo_parent
+from icr.losses import pseudo_parent
 from icr.relations import ResolvedRelation, match_parents
 
 Labels = Sequence[dict[str, Any]]

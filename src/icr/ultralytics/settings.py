@@ -23,7 +23,7 @@ class LossSettings:
     Attributes:
         base: a registered IoU-family loss, or any callable `(pred, target) -> loss` on xyxy boxes in pixels.
         weight: λ for all relations; None leaves each relation its own.
-        form: see `icr.losses.relational`.
+        form: see `icr.losses.forms`.
         relations: None means those that `data.yaml` declares.
         enabled: False leaves Ultralytics' loss and batches as they are.
         label_cache: folder for Ultralytics' label cache; None means where Ultralytics puts it, beside the labels.
