@@ -39,6 +39,10 @@ names = st.lists(
     unique=True,
 )
 side = st.floats(1e-3, 1)
+attributes = st.dictionaries(
+    st.sampled_from(["light", "video", "weather", "Straße"]),
+    st.one_of(st.sampled_from(["day", "雨"]), st.integers(), st.lists(st.booleans(), max_size=2)),
+)
 
 
 @st.composite
@@ -62,6 +66,7 @@ def samples(draw: st.DrawFn, image: Path, size: tuple[int, int], classes: int) -
         np.array([boxes[old] for old in order], np.float64).reshape(-1, 4),
         np.array([draw(st.integers(0, classes - 1)) for _ in order], np.int64),
         np.array([place[parents[old]] if parents[old] >= 0 else parents[old] for old in order], np.int64),
+        attributes=draw(attributes),
     )
 
 
@@ -100,6 +105,8 @@ def assert_same(one: Dataset, other: Dataset) -> None:
         assert len(by_name) == len(expected)
         for sample in expected:
             same_boxes(by_name[sample.image.name], sample)
+            kept = {key: value for key, value in by_name[sample.image.name].attributes.items() if key != "image_id"}
+            assert kept == sample.attributes
 
 
 @pytest.mark.parametrize("way", [["yolo"], ["coco"], ["yolo", "coco", "yolo"], ["coco", "yolo", "coco"]])

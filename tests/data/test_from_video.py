@@ -136,6 +136,31 @@ def test_no_near_duplicates_are_kept(result: tuple[Path, dict[str, Any], list[st
     assert report["repeated"] > report["usable"]
 
 
+def test_what_is_known_of_the_frames_outlives_labelling(
+    result: tuple[Path, dict[str, Any], list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Light and video stay with the pictures on their way through an annotation tool, and splits go by video."""
+    frames, cvat, back = result[0], tmp_path / "cvat", tmp_path / "back"
+    assert run(["data", "convert", str(frames / "data.yaml"), "--to", "cvat", "--out", str(cvat)]) == 0
+    assert run(["data", "convert", str(cvat), "--to", "yolo", "--out", str(back)]) == 0
+    told = {
+        Path(each["image"]).name: (each["light"], each["video"])
+        for each in json.loads((frames / "manifest.json").read_text())["images"]
+    }
+    again = [sample for samples in formats.read(back).splits.values() for sample in samples]
+    assert {each.image.name: (each.attributes["light"], each.attributes["video"]) for each in again} == told
+    for number, source in enumerate((frames, back)):
+        capsys.readouterr()
+        out = tmp_path / f"new-{number}"
+        assert run(["data", "split", str(source), "--ratios", "train=0.5,val=0.5", "--out", str(out)]) == 0
+        said = capsys.readouterr().err
+        assert "groups: the video that the data states" in said and "faulty" not in said
+        split_of = {
+            split: {told[each.image.name][1] for each in part} for split, part in formats.read(out).splits.items()
+        }
+        assert not split_of["train"] & split_of["val"]
+
+
 def test_no_recording_spans_two_splits(result: tuple[Path, dict[str, Any], list[str]]) -> None:
     out, report, _ = result
     splits: dict[str, set[str]] = {}

@@ -137,8 +137,7 @@ def convert(
     Example: icr data convert frames/data.yaml --to cvat --out frames-cvat --weights best.pt
     """
     from icr.data import formats
-    from icr.data.copying import check_writable, images_way
-    from icr.data.formats.text import counted
+    from icr.data.copying import check_writable, images_way, told_faults
     from icr.relations import Relation, resolve
 
     check_writable(to)
@@ -153,12 +152,8 @@ def convert(
     proposed = None
     if weights is not None:
         proposed = add_proposals(dataset, weights, relations, conf=conf, imgsz=imgsz, device=device)
-    # Pictures still to be labelled are what annotation tools are for.
-    errors = sum(each.severity == "error" and each.id != "labels.none" for each in dataset.findings)
-    if errors:
-        say(
-            f"{counted(errors, 'faulty entry', 'faulty entries')} of {data} not carried over; icr data check names each"
-        )
+    if faults := told_faults(dataset):
+        say(faults)
     lost = write_copy(dataset, out, to, way)
     boxes = _objects(dataset)
     say(_summary(dataset, boxes))
@@ -171,7 +166,7 @@ def convert(
                 "images": {split: len(samples) for split, samples in dataset.splits.items()},
                 "objects": boxes,
                 "pairs": pairs,
-                "faulty": errors,
+                "faulty": dataset.faulty_entries,
                 "not_held": lost,
                 **({"proposed": vars(proposed)} if proposed is not None else {}),
             }

@@ -42,9 +42,8 @@ def stats(
     for each in data:
         with progress("reading labels"):
             dataset = formats.read(each, format=format, splits=split, skim=True)
-        errors = sum(finding.severity == "error" for finding in dataset.findings)
-        if errors:
-            entries = counted(errors, "faulty entry", "faulty entries")
+        if dataset.faulty_entries:
+            entries = counted(dataset.faulty_entries, "faulty entry", "faulty entries")
             say(f"{entries} of {each} not counted; icr data check names each")
         chosen = relations_to_check(relation or (), dataset)
         if chosen.relations:

@@ -61,8 +61,7 @@ def told_faults(dataset: Dataset) -> str:
         >>> told_faults(Dataset(Path("d"), "yolo", ["plate"], {}))
         ''
     """
-    errors = sum(each.severity == "error" for each in dataset.findings)
-    if not errors:
+    if not dataset.faulty_entries:
         return ""
-    entries = counted(errors, "faulty entry", "faulty entries")
+    entries = counted(dataset.faulty_entries, "faulty entry", "faulty entries")
     return f"{entries} of {dataset.source} not carried over; icr data check names each"

@@ -122,3 +122,8 @@ class Dataset:
     findings: list[Finding] = field(default_factory=list)
     category_ids: list[int] = field(default_factory=list)
     attributes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def faulty_entries(self) -> int:
+        """How many entries the reader could not use; that nothing of a split is labelled yet is no such entry."""
+        return sum(each.severity == "error" and each.id != "labels.none" for each in self.findings)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icr.data.compact import Paths
 from icr.data.dataset import Dataset, Sample
+from icr.data.manifest import read_manifest
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,9 +24,8 @@ KEYS = ("light", "time_of_day", "timeofday", "daytime", "time", "day_night")
 def lights(dataset: Dataset, *, measure: bool = False) -> Counter[str]:
     """Count the pictures taken by ``day`` and by ``night``, and those of which it is ``unknown``.
 
-    What counts is an attribute of the picture, or the `manifest.json` that generated scenes have beside their
-    `data.yaml`. With `measure`, pictures that neither speaks of are decoded and told apart by their brightness
-    (`measured`).
+    What counts is an attribute of the picture, or what the `manifest.json` beside the set's `data.yaml` says of it.
+    With `measure`, pictures that neither speaks of are decoded and told apart by their brightness (`measured`).
     """
     every = (sample for samples in dataset.splits.values() for sample in samples)
     counts: Counter[str] = Counter()
@@ -42,9 +41,9 @@ def lights(dataset: Dataset, *, measure: bool = False) -> Counter[str]:
 
 def lights_told(source: Path, samples: Iterable[Sample]) -> Iterator[tuple[Sample, str]]:
     """Each picture with ``day`` or ``night``, as its attributes or the manifest beside `source` say; else empty."""
-    manifest = _manifest(source)
+    manifest = read_manifest(source if source.is_dir() else source.parent)
     return (
-        (sample, stated(sample) or (manifest and manifest.get(os.path.normpath(sample.image))) or "")
+        (sample, said_of(sample.attributes) or said_of(manifest.get(os.path.normpath(sample.image), {})))
         for sample in samples
     )
 
@@ -58,8 +57,13 @@ def stated(sample: Sample) -> str:
         >>> stated(Sample(Path("a.jpg"), 8, 8, *none, attributes={"timeofday": "Night"}))
         'night'
     """
+    return said_of(sample.attributes)
+
+
+def said_of(attributes: Mapping[str, Any]) -> str:
+    """``day`` or ``night`` as attributes say; empty when they do not."""
     for key in KEYS:
-        value = sample.attributes.get(key)
+        value = attributes.get(key)
         if isinstance(value, str):
             word = value.strip().lower()
             if word in ("night", "nighttime"):
@@ -100,18 +104,3 @@ def shown(picture: Image.Image) -> str:
     from icr.data.video.light import NIGHT_BELOW, brightness
 
     return "night" if brightness(np.asarray(picture.convert("L"), np.float32)) < NIGHT_BELOW else "day"
-
-
-def _manifest(source: Path) -> dict[str, str]:
-    """The light of each picture, by path, from the manifest of generated scenes; empty when there is none."""
-    folder = Path(os.path.abspath(source if source.is_dir() else source.parent))  # noqa: PTH100 (links stay)
-    try:
-        content: Any = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        entries = [(each["image"], each["light"]) for each in content["images"]]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return {}
-    return {
-        os.path.normpath(folder / image): light
-        for image, light in entries
-        if isinstance(image, str) and light in ("day", "night")
-    }

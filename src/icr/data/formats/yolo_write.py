@@ -1,8 +1,8 @@
-"""Writing YOLO: pictures, labels, pairs and `data.yaml`."""
+"""Writing YOLO: pictures with their attributes, labels, pairs and `data.yaml`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from icr.data.dataset import UNSTATED, Dataset, Sample
 from icr.data.formats.folders import place, relative_names
 from icr.data.formats.registry import Images
 from icr.data.formats.text import counted
+from icr.data.manifest import write_manifest
 from icr.errors import InputError
 from icr.relations import Relation
 
@@ -32,9 +33,18 @@ def write(dataset: Dataset, out: Path, images: Images = "copy") -> tuple[str, ..
         )
     for split, samples in dataset.splits.items():
         write_split(samples, out, split, link=images == "link")
+    write_manifest(out, _attributes(dataset))
     keys: dict[str, Any] = {split: f"images/{split}" for split in dataset.splits}
     write_config(out / "data.yaml", keys, dataset.names, dataset.relations, dataset.category_ids)
     return _not_held(dataset)
+
+
+def _attributes(dataset: Dataset) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each picture, as it lies below the folder written, with its attributes; COCO's number of it is none."""
+    for split, samples in dataset.splits.items():
+        for sample, name in zip(samples, relative_names(samples), strict=True):
+            said = {key: value for key, value in sample.attributes.items() if key != "image_id"}
+            yield f"images/{split}/{name.as_posix()}", said
 
 
 def write_split(samples: Sequence[Sample], out: Path, split: str, *, link: bool) -> None:
@@ -126,7 +136,6 @@ def _write_text(file: Path, rows: Sequence[str]) -> None:
 
 def _not_held(dataset: Dataset) -> tuple[str, ...]:
     boxes = [each for split in dataset.splits.values() for sample in split for each in sample.box_attributes]
-    keys = {key for split in dataset.splits.values() for sample in split for key in sample.attributes} - {"image_id"}
     outlines = sum("segmentation" in each for each in boxes)
     crowds = sum(bool(each.get("iscrowd")) for each in boxes)
     others = {key for each in boxes for key in each} - {"segmentation", "iscrowd", "area"}
@@ -135,6 +144,6 @@ def _not_held(dataset: Dataset) -> tuple[str, ...]:
         said.append(f"{counted(outlines, 'outline')} (segmentation): only the boxes are written")
     if crowds:
         said.append(f"the crowd mark of {counted(crowds, 'box', 'boxes')}: they become ordinary boxes")
-    if others | keys:
-        said.append(f"attributes: {', '.join(sorted(map(str, others | keys)))}")
+    if others:
+        said.append(f"attributes: {', '.join(sorted(map(str, others)))}")
     return tuple(said)
