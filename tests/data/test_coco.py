@@ -52,6 +52,10 @@ def test_pairs_are_found_by_id_whatever_the_order(tmp_path: Path) -> None:
         (["train.json", "val.json", "test.json"], ["train", "val", "test"]),
         (["annotations/instances_train.json"], ["train"]),
         (["train/_annotations.coco.json", "valid/_annotations.coco.json"], ["train", "val"]),
+        (["result.json"], ["train"]),
+        (["test_plates.json", "my plates.json"], ["train", "test"]),
+        (["annotations/instances_default.json", "annotations/captions_default.json"], ["train"]),
+        (["annotations/instances_val2017.json", "annotations/instances_train2017.json"], ["train", "val"]),
     ],
 )
 def test_folders(tmp_path: Path, files: list[str], splits: list[str]) -> None:
@@ -62,6 +66,17 @@ def test_folders(tmp_path: Path, files: list[str], splits: list[str]) -> None:
         picture((tmp_path if "/" not in name or "annotations/" in name else file.parent) / "a.png")
     dataset = read(tmp_path)
     assert list(dataset.splits) == splits and dataset.findings == []
+
+
+def test_json_files_that_are_no_set_or_several(tmp_path: Path) -> None:
+    (tmp_path / "findings.json").write_text('{"findings": []}')
+    (tmp_path / "results.json").write_text('[{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]')
+    with pytest.raises(InputError, match="is no data set of a known format"):
+        read(tmp_path)
+    for name in ("one.json", "two.json"):  # of one split: which of them?
+        (tmp_path / name).write_text(json.dumps(coco_content()))
+    with pytest.raises(InputError, match="is no data set of a known format"):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,16 @@ from icr.errors import InputError
 SPLITS = ("train", "val", "test")
 _LAYOUTS = ("{0}.json", "{0}/_annotations.coco.json", "annotations/{0}.json", "annotations/instances_{0}.json")
 _ALIASES = {"val": ("val", "valid", "validation"), "train": ("train",), "test": ("test",)}
+_HEAD = re.compile(rb'\s*\{.*?"(images|annotations|categories)"\s*:\s*\[', re.DOTALL)
 _EXPECTED = "expected a COCO JSON: an object with images, annotations and categories"
 
 
 def find_files(source: Path) -> dict[str, Path]:
-    """The JSON file of each split: a file is its own, a folder holds one a split in one of the usual places."""
+    """The JSON file of each split: a file is its own, a folder holds one a split in one of the usual places.
+
+    Where there is none, the files that begin as COCO does, if each speaks of another split: ``result.json``,
+    ``annotations/instances_train2017.json``.
+    """
     if source.is_file():
         return {_split_of(source): source} if source.suffix.lower() == ".json" else {}
     files = {}
@@ -42,7 +48,27 @@ def find_files(source: Path) -> dict[str, Path]:
             if each is not None:
                 files[split] = each
                 break
-    return files
+    return files or _of_any_name(source)
+
+
+def _of_any_name(folder: Path) -> dict[str, Path]:
+    if any(folder.glob("*.y*ml")):  # a YOLO set, which may have a manifest.json
+        return {}
+    for place in (folder, folder / "annotations"):
+        own = [each for each in sorted(place.glob("*.json")) if _begins_as_coco(each)]
+        own = [each for each in own if each.stem.startswith("instances")] or own
+        files = {_split_of(each): each for each in own}
+        if own:
+            return {split: files[split] for split in SPLITS if split in files} if len(files) == len(own) else {}
+    return {}
+
+
+def _begins_as_coco(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            return _HEAD.match(opened.read(1 << 16).removeprefix(b"\xef\xbb\xbf")) is not None
+    except OSError:
+        return False
 
 
 def _split_of(file: Path) -> str:
@@ -247,7 +273,7 @@ def _sample(
 FORMAT = register(
     Format(
         "coco",
-        "a COCO .json, or a folder with train.json, val.json or test.json",
+        "a COCO .json, or a folder with one, or with train.json, val.json or test.json",
         lambda source: bool(files := find_files(source)) and not any(map(looks_like_tasks, files.values())),
         read,
         write,
