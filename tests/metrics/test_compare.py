@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from icr.data.dataset import Sample
 from icr.metrics.coco import Matches
-from icr.metrics.compare import Comparison, compare, endpoints, measure
+from icr.metrics.compare import compare, endpoints, measure
+from icr.metrics.comparison import Comparison
 from icr.metrics.intervals import average_precision, draws
 from icr.metrics.paired import common_variance, estimate, holm, p_difference, p_equivalence
 from icr.metrics.verdict import FIXED, Claim, Rules, judge, need

@@ -26,7 +26,8 @@ from icr.bench.contrasts import (
 from icr.bench.contrasts import Row as CellRow
 from icr.bench.gathering import Material, Run, Runs, gather, learning
 from icr.bench.grid import Cell, Grid
-from icr.metrics.compare import FEW_PICTURES, PRIMARY, UNHARMED, Endpoint, Row, paired_difference
+from icr.metrics.compare import FEW_PICTURES, paired_difference
+from icr.metrics.comparison import PRIMARY, UNHARMED, Endpoint, Row
 from icr.metrics.resampled import Measured
 from icr.metrics.verdict import FIXED, Claim, Rules, judge
 

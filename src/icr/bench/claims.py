@@ -21,7 +21,7 @@ from icr.bench.contrasts import (
 from icr.bench.evidence import Line, line_of, line_of_boxes, line_of_cost, together
 from icr.bench.lab_claim import BoxFigure, try_boxes
 from icr.bench.paper import PaperClaim, claims, stable_weights
-from icr.metrics.compare import UNHARMED
+from icr.metrics.comparison import UNHARMED
 from icr.metrics.verdict import EQUIVALENT, HELPS, HURTS
 
 NOT_MEASURED = "not measured here"

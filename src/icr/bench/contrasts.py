@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from icr.bench.grid import WITHOUT_WEIGHT, Cell
 from icr.bench.measuring import TINY
 from icr.bench.paper import stable_weights
-from icr.metrics.compare import PRIMARY, SECONDARY, UNHARMED, Endpoint
+from icr.metrics.comparison import PRIMARY, SECONDARY, UNHARMED, Endpoint
 
 BASELINE, ICR, BEST_BASE, GAIN = "baseline", "icr", "best-base", "gain"
 FORMS = ("sum", "step", "power")

@@ -14,7 +14,7 @@ from icr.detectors import DETECTORS
 from icr.errors import InputError
 
 if TYPE_CHECKING:
-    from icr.metrics.compare import Comparison
+    from icr.metrics.comparison import Comparison
 
 
 def compare_runs(

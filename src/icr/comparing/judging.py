@@ -12,7 +12,7 @@ from icr.errors import InputError
 
 if TYPE_CHECKING:
     from icr.data.dataset import Dataset
-    from icr.metrics.compare import Comparison
+    from icr.metrics.comparison import Comparison
     from icr.predictions import Predictions
     from icr.relations import Relation
 
@@ -30,7 +30,8 @@ def judge_runs(
     remarks: Sequence[str],
     say: Say,
 ) -> Comparison:
-    from icr.metrics.compare import Comparison, compare, endpoints, measure
+    from icr.metrics.compare import compare, endpoints, measure
+    from icr.metrics.comparison import Comparison
     from icr.metrics.verdict import FIXED
     from icr.relations import resolve
 

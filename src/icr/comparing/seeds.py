@@ -15,7 +15,7 @@ from icr.errors import InputError
 from icr.writing import write_file
 
 if TYPE_CHECKING:
-    from icr.metrics.compare import Comparison
+    from icr.metrics.comparison import Comparison
     from icr.relations import Relation
 
 COMPARISON = "comparison.json"
