@@ -148,6 +148,26 @@ def test_convert_says_what_is_left_behind(tmp_path: Path, capsys: pytest.Capture
     assert err.startswith(f"1 faulty entry of {tmp_path / 'a'} not carried over")
 
 
+def test_convert_says_which_pictures_are_not_labelled_to_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yolo_set(tmp_path / "a", {"a": [PLATE, CAR], "b": [CAR]})
+    tool, tasks = tmp_path / "tool", tmp_path / "tool/tasks.json"
+    assert run(["data", "convert", str(tmp_path / "a"), "--to", "labelstudio", "--out", str(tool)]) == 0
+    content = json.loads(tasks.read_text())
+    answers = (
+        (0, "1 picture without finished labels of"),
+        (2, "has no usable picture, so there is nothing to convert"),
+    )
+    for task, (code, said) in zip(content, answers, strict=True):
+        del task["annotations"]
+        tasks.write_text(json.dumps(content))
+        capsys.readouterr()
+        assert run(["data", "convert", str(tool), "--to", "yolo", "--out", str(tmp_path / f"back-{code}")]) == code
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "back-2").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -146,14 +146,18 @@ def convert(
         raise InputError(f"--weights with --to {to}: proposals are for a person to correct; use cvat or labelstudio")
     with progress("reading labels"):
         dataset = formats.read(data, format=format)
+    if faults := told_faults(dataset):
+        say(faults)
+    if not any(dataset.splits.values()):
+        raise InputError(
+            f"{data} has no usable picture, so there is nothing to convert; icr data check {data} says why"
+        )
     if relation:
         dataset.relations = tuple(Relation.parse(text) for text in relation)
     relations = resolve(dataset.relations, dataset.names)
     proposed = None
     if weights is not None:
         proposed = add_proposals(dataset, weights, relations, conf=conf, imgsz=imgsz, device=device)
-    if faults := told_faults(dataset):
-        say(faults)
     lost = write_copy(dataset, out, to, way)
     boxes = _objects(dataset)
     say(_summary(dataset, boxes))

@@ -54,14 +54,18 @@ def target_format(dataset: Dataset, to: str | None, fallback: str = FALLBACK) ->
 
 
 def told_faults(dataset: Dataset) -> str:
-    """A sentence on the faulty entries that a copy lacks; empty when there are none.
+    """A sentence on the faulty entries and unfinished pictures that a copy lacks; empty when there are none.
 
     Example:
         >>> from pathlib import Path
         >>> told_faults(Dataset(Path("d"), "yolo", ["plate"], {}))
         ''
     """
-    if not dataset.faulty_entries:
+    unfinished = sum(each.id == "labels.unfinished" for each in dataset.findings)
+    parts = [
+        *([counted(dataset.faulty_entries, "faulty entry", "faulty entries")] if dataset.faulty_entries else []),
+        *([f"{counted(unfinished, 'picture')} without finished labels"] if unfinished else []),
+    ]
+    if not parts:
         return ""
-    entries = counted(dataset.faulty_entries, "faulty entry", "faulty entries")
-    return f"{entries} of {dataset.source} not carried over; icr data check names each"
+    return f"{' and '.join(parts)} of {dataset.source} not carried over; icr data check names each"
