@@ -250,6 +250,19 @@ class TestOrder:
             [("labels.not_finite", 1)],
         )
 
+    def test_two_broken_rows_hold_the_places_of_a_pair(self, tmp_path: Path) -> None:
+        assert self.read(tmp_path, ["0 nan .5 .1 .1", "1 .5", PLATE, CAR]) == (
+            [1, NO_PARENT],
+            [("labels.not_finite", 1), ("labels.fields", 2)],
+        )
+
+    def test_what_is_wrong_is_said_of_parents_too(self, tmp_path: Path) -> None:
+        self.read(tmp_path, [CAR.replace("0.6", "0.7"), PLATE, CAR, PLATE.replace("0.1", "0.2")])
+        assert [(each.line, each.message) for each in read(tmp_path).findings] == [
+            (1, "a row of class 1, a parent, does not follow its child"),
+            (4, "a row of class 0 is followed by the end of the file, not by its parent"),
+        ]
+
     def test_without_relations_lines_alternate(self, tmp_path: Path) -> None:
         yolo_set(tmp_path, yaml="train: images/train\nnames: [plate, car]\npairs: order\n")
         assert read(tmp_path).splits["train"][0].parents.tolist() == [1, NO_PARENT]

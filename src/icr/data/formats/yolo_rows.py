@@ -208,7 +208,7 @@ def pairs_by_order(rows: Rows, file: Path, relations: Sequence[ResolvedRelation]
     """
     allowed = {(each.child, parent) for each in relations for parent in each.parents}
     # A row that cannot be used (-1) has its own finding; it is taken to be what its neighbour needs.
-    allowed |= {pair for child, parent in allowed for pair in ((child, -1), (-1, parent))}
+    allowed |= {pair for child, parent in allowed for pair in ((child, -1), (-1, parent), (-1, -1))}
     parents = np.full(len(rows.classes), UNSTATED, np.int64)
     row = 0
     while row < len(rows.classes):
@@ -219,11 +219,17 @@ def pairs_by_order(rows: Rows, file: Path, relations: Sequence[ResolvedRelation]
             parents[row], parents[row + 1] = row + 1, NO_PARENT
             row += 2
             continue
-        after = "the end of the file" if parent is None else f"a row of class {parent}"
-        message = f"a row of class {child} is followed by {after}, not by its parent"
+        after = "the end of the file" if parent is None else _called(parent)
+        message = f"{_called(child)} is followed by {after}, not by its parent"
+        if any(child == each for _, each in allowed) and not any(child == each for each, _ in allowed):
+            message = f"{_called(child)}, a parent, does not follow its child"
         findings.append(found("pairs.order", file, message, rows.row_lines[row]))
         row += 1
     return parents
+
+
+def _called(label: int) -> str:
+    return "a row that cannot be used" if label < 0 else f"a row of class {label}"
 
 
 def keep_usable(parents: Ints, rows: Rows, file: Path, findings: list[Finding]) -> Ints:
