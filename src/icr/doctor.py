@@ -74,7 +74,7 @@ def examine(
         InputError: the data, the relation, the model or a setting cannot be used, or the data holds no pair.
     """
     from icr.detectors import check_one_device, engine, find, own_base
-    from icr.training import check_settings
+    from icr.training_settings import check_settings
 
     check_one_device(device)
     check_settings(base=base, form=form, weight=weight, imgsz=imgsz, batch=batch)

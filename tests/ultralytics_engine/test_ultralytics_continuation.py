@@ -20,7 +20,7 @@ import torch
 from tiny_scenes import DETR, results, write_set
 
 from icr import Relation, resumption
-from icr.training import TrainSettings
+from icr.training_settings import TrainSettings
 from icr.ultralytics import chance, state, trainer
 from icr.ultralytics.engine import continues_exactly
 

@@ -21,7 +21,7 @@ from ultralytics.utils.loss import v8DetectionLoss
 from icr import checkpoints, runs
 from icr.errors import InputError
 from icr.relations import Relation
-from icr.training import TrainSettings
+from icr.training_settings import TrainSettings
 from icr.ultralytics import architectures, engine, state, trainer
 from icr.ultralytics.architecture_trainer import ArchitectureTrainer
 from icr.ultralytics.loss import COLUMNS, DetectionLoss, branches
@@ -329,7 +329,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from icr.relations import Relation
-from icr.training import TrainSettings
+from icr.training_settings import TrainSettings
 from icr.ultralytics import engine
 data, out, resume = sys.argv[1:]
 engine.train(TrainSettings(model="yolov9-t", data_yaml=Path(data), relations=(Relation("plate", "vehicle"),),

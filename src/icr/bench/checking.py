@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from icr import runs, training
+from icr import runs
 from icr.bench import arms, generated
 from icr.bench.grid import OWN, Grid, Source
 from icr.detectors import check_device, engine, find, own_base
 from icr.errors import InputError
 from icr.losses import registry
+from icr.training_settings import check_settings
 
 Say = Callable[[str], None]
 
@@ -74,7 +75,7 @@ def _check_model(grid: Grid, name: str, model: str) -> None:
     detector = find(model)
     training_of = grid.training_of(name)
     try:
-        training.check_settings(
+        check_settings(
             **{key: value for key, value in training_of.items() if key in ("imgsz", "epochs", "batch", "workers")}
         )
         engine(detector.engine).check_overrides_of(model, training_of["overrides"])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from icr import resumption, runs, training
 from icr.comparing.judging import Say, judge_runs
 from icr.errors import InputError
+from icr.training_settings import TrainSettings, check_settings
 from icr.writing import write_file
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def compare_seeds(
 
     detector = find(model)
     own = own_base(detector)
-    training.check_settings(weight=weight, own=own, **settings)
+    check_settings(weight=weight, own=own, **settings)
     settings["base"] = settings.get("base") or own
     dataset = read(data)
     chosen = choose(relation, dataset)
@@ -220,7 +221,7 @@ def _refuse_other_settings(
     own = {key: value for key, value in {**asked, **cell.settings}.items() if key not in ("relation", "weight")}
     weight = {**asked, **cell.settings}.get("weight")
     weighted = tuple(relations if weight is None else (replace(each, weight=weight) for each in relations))
-    settings = training.TrainSettings(
+    settings = TrainSettings(
         data_yaml=cell.folder / "data.yaml", relations=weighted, out=cell.folder, **{**own, "seed": cell.seed}
     )
     now = {**settings.record(), "data_fingerprint": fingerprint}

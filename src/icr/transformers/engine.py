@@ -34,7 +34,7 @@ from icr.transformers.weights import Loaded, start
 from icr.transformers.weights import read as read_weights
 
 if TYPE_CHECKING:
-    from icr.training import TrainSettings
+    from icr.training_settings import TrainSettings
 
 __all__ = ["TransformersPredictor", "continues_exactly", "load", "probe_step", "train"]
 

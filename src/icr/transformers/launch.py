@@ -16,7 +16,7 @@ from icr.errors import InputError
 from icr.relations import Relation
 
 if TYPE_CHECKING:
-    from icr.training import TrainSettings
+    from icr.training_settings import TrainSettings
 
 _REFUSED = 2
 
@@ -73,7 +73,7 @@ def visible(devices: Sequence[str], now: str | None) -> str:
 
 def read_settings(path: Path) -> TrainSettings:
     """Read what `launch` wrote."""
-    from icr.training import TrainSettings
+    from icr.training_settings import TrainSettings
 
     said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     relations = tuple(

@@ -30,7 +30,7 @@ from icr.ultralytics.training import DetectionTrainer, trainer
 from icr.ultralytics.weights import checkpoint_of, start
 
 if TYPE_CHECKING:
-    from icr.training import TrainSettings
+    from icr.training_settings import TrainSettings
 
 __all__ = ["UltralyticsPredictor", "continues_exactly", "load", "probe_step", "train"]
 
