@@ -7,6 +7,8 @@ from pathlib import Path
 
 import yaml
 
+TRAIN_SETTINGS = {"imgsz": 96, "epochs": 3, "batch": 8, "workers": 0, "overrides": {"plots": False, "nbs": 8}}
+
 
 def write_grid(folder: Path, **entries: object) -> Path:
     """Write the grid's file; returns it."""
@@ -15,7 +17,7 @@ def write_grid(folder: Path, **entries: object) -> Path:
         "models": {"small": str(files("icr.demo") / "small.yaml")},
         "arms": ["baseline", "icr"],
         "seeds": 1,
-        "train": {"imgsz": 96, "epochs": 3, "batch": 8, "workers": 0, "overrides": {"plots": False, "nbs": 8}},
+        "train": TRAIN_SETTINGS,
     }
     file = folder / "tiny.yaml"
     file.write_text(yaml.safe_dump({**content, **entries}))

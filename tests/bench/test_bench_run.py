@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,14 +12,16 @@ from typing import Any
 import pretended_training
 import pytest
 from pretended_training import FAULTS, INEXACT, TRAIN
-from real_grid import write_grid
+from real_grid import TRAIN_SETTINGS, write_grid
 from small_grids import SCENES, small_grid
 
 from icr import resumption, runs
 from icr.bench import store
+from icr.bench.analysis import analyse
 from icr.bench.grid import Cell, Grid
 from icr.bench.listing import known_grids, stores_in
 from icr.bench.opening import locked
+from icr.bench.run_figures import draw_areas
 from icr.bench.runner import Outcome, run
 from icr.cli.commands import run as command
 from icr.data.formats import read
@@ -278,6 +281,52 @@ def test_the_command_ends_with_1_when_a_cell_failed(
     assert command(["bench", "run", "quik"]) == 2
     assert command(["bench", "run", str(file), "--device", "cpu", "--devices", "0"]) == 2
     assert command(["bench", "run", str(file), "--hours", "0"]) == 2
+
+
+class _KilledError(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+def test_a_store_may_be_moved_while_nobody_works_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ultralytics")
+    from icr.bench.grid import load
+    from icr.training import train
+    from icr.ultralytics import state
+
+    monkeypatch.undo()  # the engine itself
+    write, writes = state.write, list[Path]()
+
+    def write_thrice(path: Path, content: Any) -> None:
+        write(path, content)
+        writes.append(path)
+        if len(writes) == 3:
+            raise _KilledError
+
+    grid = load(write_grid(tmp_path, train={**TRAIN_SETTINGS, "epochs": 2}))
+    monkeypatch.setattr(state, "write", write_thrice)
+    with pytest.raises(_KilledError):
+        run(grid, tmp_path / "before", train=train)
+    baseline, icr = (writes[place].parents[1].relative_to(tmp_path / "before") for place in (0, 2))
+    for name in (store.CELL, runs.METRICS, "predictions-test.json.gz"):  # as if it had been killed before it was judged
+        (tmp_path / "before" / baseline / name).unlink()
+    trained = (tmp_path / "before" / baseline / "results.csv").stat().st_mtime_ns
+
+    here = tmp_path / "elsewhere" / "after"
+    shutil.move(tmp_path / "before", here)
+    outcome = run(grid, here, train=train)
+    assert (outcome.finished, outcome.failures) == (2, ())
+    assert (here / baseline / "results.csv").stat().st_mtime_ns == trained, "it was judged, and not trained again"
+    assert [each.interrupted for each in store.finished(here)] == ["", "continued"]
+    for folder in (here / baseline, here / icr):
+        record = runs.read_record(folder)
+        assert record["data"] == str(here / "data/scenes/seed0/data.yaml")
+        assert record["model"] == str(here / "models/small.yaml")
+    assert str(tmp_path / "before") not in (here / icr / "data/train.txt").read_text()
+
+    there = tmp_path / "there"
+    shutil.move(here, there)  # judged and drawn without another run of the grid
+    assert analyse(there, resamples=20).finished == 2
+    assert draw_areas([there / baseline, there / icr], tmp_path / "areas")["files"]
 
 
 def test_a_real_grid_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from icr.bench.analysis import analyse
 from icr.bench.contrasts import weights_of
 from icr.bench.figures import safe, sweep
 from icr.bench.measuring import AREA_EDGES, found_areas
+from icr.bench.store import data_of_run
 from icr.comparing.judging import predictions_of
 from icr.data.dataset import Dataset
 from icr.errors import InputError
@@ -55,13 +56,13 @@ def same_data(folders: Sequence[Path], data: Path | None = None) -> SameData:
         raise InputError("no run is given; name one or more folders made by icr train")
     records = {folder: run_folders.read_record(folder) for folder in folders}
     first = records[folders[0]]
-    source = data or Path(str(first.get("data")))
+    source = data or data_of_run(folders[0], first)
     if not source.exists():
         raise InputError(f"{source}, the data of {folders[0]}, is not there from here; say where it is with --data")
     dataset = read_data(source)
     test = _test_pictures(dataset)
     for folder, record in records.items():
-        other = Path(str(record.get("data")))
+        other = data_of_run(folder, record)
         same = record.get("data_fingerprint") == first.get("data_fingerprint") is not None
         if same or folder == folders[0] or data is not None:
             continue

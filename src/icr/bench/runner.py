@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from icr import runs
-from icr.bench import arms, checking, generated, interruption, opening, store
+from icr.bench import arms, checking, generated, interruption, moving, opening, store
 from icr.bench.grid import Cell, Grid
 from icr.bench.local import Executor, Inline, Processes
 from icr.bench.order import estimate, in_words, next_ready, ordered, time_left
@@ -85,6 +85,7 @@ def run(
     grid = checking.with_own_bases(grid)
     with opening.locked(folder, say) as lock:
         grid = opening.open_store(folder, grid)
+        moving.settle(folder)
         stored = store.finished(folder)
         opening.refuse_other_data(stored, fingerprints)
         if executor is not None:

@@ -154,6 +154,19 @@ def data_path(store: Path, grid: Grid, cell: Cell) -> Path:
     return source.path
 
 
+def data_of_run(folder: Path, record: Mapping[str, Any]) -> Path:
+    """What a run was trained on: as its `run.json` says, but for a cell of a store, which may have been moved.
+
+    Raises:
+        InputError: the folder lies in a store, whose grid cannot be read.
+    """
+    named, cell = Path(str(record.get("data"))), read_cell(folder)
+    if named.exists() or cell is None:
+        return named
+    store = next((each for each in folder.resolve().parents if (each / GRID).is_file()), None)
+    return named if store is None else data_path(store, grid_of(store), Cell.from_record(cell))
+
+
 def dataset_of(store: Path, cell: Cell) -> Dataset:
     """The data set of a cell; in a generated one, val and test are the same for every seed.
 
