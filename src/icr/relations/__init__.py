@@ -7,31 +7,23 @@ relations needs nothing but the standard library; PyTorch is imported where boxe
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from icr.relations.declaring import DEFAULT_WEIGHT, ClassRef, Declared, Relation, declared, is_weight, read
 from icr.relations.matching import ALIKE, HALF, Indexed, ambiguous, match_parents
 from icr.relations.resolving import ResolvedRelation, resolve
 
-if TYPE_CHECKING:
-    from icr.data.choosing import Chosen, choose
-    from icr.data.discovery import Evidence, discover
-
 __all__ = [
     "ALIKE",
     "DEFAULT_WEIGHT",
     "HALF",
-    "Chosen",
     "ClassRef",
     "Declared",
-    "Evidence",
     "Indexed",
     "Relation",
     "ResolvedRelation",
     "ambiguous",
-    "choose",
     "declared",
-    "discover",
     "is_weight",
     "match_parents",
     "read",
@@ -39,7 +31,7 @@ __all__ = [
 ]
 
 _IN_DATA = {"Chosen": "choosing", "Evidence": "discovery", "choose": "choosing", "discover": "discovery"}
-"""What asks a data set for its relations lives with the data, and is only handed on here, when it is asked for."""
+"""What looks for relations in a data set lives with the data; under these names it is found here, too."""
 
 
 def __getattr__(name: str) -> Any:
