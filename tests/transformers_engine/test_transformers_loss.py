@@ -26,6 +26,7 @@ from icr.losses import box_loss
 from icr.relations import Relation
 from icr.transformers import loss_function
 from icr.transformers.loss import LossFunction
+from icr.transformers.precision import InFullPrecision
 
 LOGGED = {"icr_pairs", "icr_containment", "icr_factor"}
 APART = [[1, -1], [2, -1, -1], []]
@@ -442,3 +443,38 @@ def test_the_example_of_the_page_runs_as_it_stands(capsys: pytest.CaptureFixture
     space: dict[str, Any] = {}
     exec(code[1], space)
     assert space["output"].loss.isfinite() and capsys.readouterr().out.startswith("tensor(1)")
+
+
+@pytest.mark.parametrize("icr", [True, False])
+def test_in_full_precision_the_surest_prediction_is_matched_though_float16_made_it_1(icr: bool) -> None:
+    """In half precision Transformers' matcher has an infinite cost there, which it takes for the worst."""
+    torch.manual_seed(0)
+    model = rtdetr(auxiliary_loss=False)
+    own = loss_function(model, "plate:vehicle") if icr else model.loss_function
+    truth = labels()[:1]
+    boxes = torch.rand(1, 12, 4) * 0.1 + 0.4
+    boxes[0, 3:5] = truth[0]["boxes"]
+    logits = torch.full((1, 12, 2), -4.0)
+    logits[0, 3, 0] = logits[0, 4, 1] = 10.0  # both where they belong, and 1 - 0.99995 is 0 in float16
+    given = {"device": logits.device, "config": model.config}
+
+    def call(function: Any, kind: torch.dtype) -> tuple[torch.dtype, float]:
+        loss, terms, _ = function(logits.to(kind), truth, pred_boxes=boxes, **given)
+        return loss.dtype, float(terms["loss_bbox"])
+
+    assert call(own, torch.float32)[1] < 1e-6 < 0.1 < call(own, torch.float16)[1]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert call(InFullPrecision(own), torch.float16) == call(own, torch.float32)
+
+
+def test_in_full_precision_no_operation_is_cast() -> None:
+    seen: list[tuple[bool, torch.dtype]] = []
+
+    def loss(logits: Tensor, labels: list[dict[str, Tensor]], **others: Any) -> tuple[Tensor, dict[str, Tensor], None]:
+        seen.append((torch.is_autocast_enabled("cpu"), (logits @ others["outputs_coord"][0].T).dtype))
+        return logits.sum(), {}, None
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = torch.ones(2, 2) @ torch.ones(2, 2)
+        InFullPrecision(loss)(logits=half, labels=[], outputs_coord=[half])
+    assert half.dtype == torch.bfloat16 and seen == [(False, torch.float32)]

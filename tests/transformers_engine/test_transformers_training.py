@@ -103,7 +103,7 @@ def test_the_loss_reaches_the_model_its_average_and_the_epoch(asked, monkeypatch
 
     def on_epoch_end(self, args, state, control, **others):
         seen.append(
-            [(type(self.trainer.model.loss_function), type(self.network.loss_function))]
+            [(type(self.trainer.model.loss_function.loss), type(self.network.loss_function.loss))]
             + [loss.epoch for loss in self.losses]
         )
         stock(self, args, state, control, **others)
@@ -296,7 +296,7 @@ def test_a_size_with_fewer_places_than_queries_is_refused(asked):
 def test_terms_that_are_not_asked_for_are_left_alone(asked):
     network = tiny()
     engine._set_loss(network, asked(), read({**TINY, "icr_terms": ["main", "denoising"]}), _names())
-    assert network.loss_function.parts == {"main", "denoising"}
+    assert network.loss_function.loss.parts == {"main", "denoising"}
 
 
 def _names():

@@ -25,6 +25,7 @@ from icr.transformers.ema import Ema
 from icr.transformers.history import Table
 from icr.transformers.launch import launch, needs_launch
 from icr.transformers.loss import loss_function
+from icr.transformers.precision import InFullPrecision
 from icr.transformers.prediction import TransformersPredictor, check_places, scale_of
 from icr.transformers.probe import probe_step
 from icr.transformers.settings import TERMS, EngineSettings, read
@@ -187,20 +188,20 @@ def _set_warm_up(arguments: TrainingArguments, asked: EngineSettings, pictures: 
 def _set_loss(network: Any, settings: TrainSettings, asked: EngineSettings, dataset: Dataset) -> None:
     """Put ICR into the loss, if it is wanted; the network carries it into its average and into validation."""
     network.config.weight_loss_giou *= settings.box_gain
-    if not settings.icr:
-        return
-    network.loss_function = loss_function(
-        network,
-        settings.relations,
-        settings.base,
-        form=settings.form,
-        **{term: term in asked.icr_terms for term in TERMS},
-        names=dataset.names,
-        factors=settings.factors,
-        pseudo_parent=settings.pseudo_parent,
-        average_boxes=True,
-        seed=settings.seed,
-    )
+    if settings.icr:
+        network.loss_function = loss_function(
+            network,
+            settings.relations,
+            settings.base,
+            form=settings.form,
+            **{term: term in asked.icr_terms for term in TERMS},
+            names=dataset.names,
+            factors=settings.factors,
+            pseudo_parent=settings.pseudo_parent,
+            average_boxes=True,
+            seed=settings.seed,
+        )
+    network.loss_function = InFullPrecision(network.loss_function)
 
 
 def _pictures(settings: TrainSettings, asked: EngineSettings, dataset: Dataset, model: str) -> PairedPictures:
@@ -245,14 +246,14 @@ def _epochs(
     average: Ema | None,
     until: int,
 ) -> Epochs:
-    network = average.model if average else begin.network
+    network: Any = average.model if average else begin.network
     children: Sequence[str] | None = None
     if asked.best == "child" and settings.relations:
         children = [dataset.names[relation.child] for relation in resolve(settings.relations, dataset.names)]
     return Epochs(
         settings.out,
         pictures,
-        [begin.network.loss_function, network.loss_function],
+        [begin.network.loss_function.loss, network.loss_function.loss],
         dataset.splits["val"],
         dataset.names,
         network,
@@ -260,6 +261,7 @@ def _epochs(
         batch=settings.batch,
         model=begin.model,
         best_in=children,
+        save_period=asked.save_period,
         until=until,
     )
 
