@@ -104,6 +104,15 @@ def test_check_writes_a_repaired_copy(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (tmp_path / "c" / "images" / "train" / "a.png").is_symlink()
 
 
+@pytest.mark.parametrize("named", ["", "data.yaml"])
+def test_a_repaired_copy_never_lies_in_the_set(named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = yolo_set(tmp_path / "a")
+    assert run(["data", "check", str(root / named), "--fix", str(root / "mended")]) == 2
+    assert f"lies in the data set, which is not changed; give a folder outside of {root}" in capsys.readouterr().err
+    assert not (root / "mended").exists()
+    assert run(["data", "check", str(root / named), "--fix", str(tmp_path / "a-mended")]) == 0
+
+
 def test_a_repaired_copy_of_what_is_only_read_is_coco(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "a"
     xml = (

@@ -10,6 +10,7 @@ from small_sets import ids, picture
 
 from icr.data import formats
 from icr.data.check import check, relations_to_check
+from icr.data.choosing import choose
 from icr.data.dataset import Dataset
 from icr.errors import InputError
 
@@ -137,6 +138,9 @@ def test_a_check_says_that_it_has_no_pairs(tmp_path: Path) -> None:
     dataset = formats.read(crpd(tmp_path, {"CRPD_multi/train/1": ROW}))
     assert "pairs are not checked" in relations_to_check((), dataset).said
     assert ids(check(dataset, ())) == ["relations.unknown"]
+    assert check(dataset, ())[-1].message == "the set has one class, so there are no pairs to check"
+    with pytest.raises(InputError, match="has one class, plate, so there are no pairs; icr data add-parents"):
+        choose([], dataset)
 
 
 def test_forced_on_another_folder_it_says_what_it_expects(tmp_path: Path) -> None:

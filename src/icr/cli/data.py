@@ -44,7 +44,7 @@ def check(
     """
     from icr.data import formats
     from icr.data.check import examine, relations_to_check, report
-    from icr.data.copying import images_way
+    from icr.data.copying import images_way, refuse_inside
     from icr.writing import refuse_filled
 
     way = images_way(images)
@@ -53,6 +53,8 @@ def check(
     with progress("reading labels"):
         # what is repaired is changed, so its samples must be in memory
         dataset = formats.read(data, format=format, skim=fix is None and not fresh)
+    if fix is not None:
+        refuse_inside(dataset, fix)
     chosen = relations_to_check(relation or (), dataset)
     with progress("looking at pictures") as report_progress:
         examined = examine(dataset, chosen.relations, progress=report_progress, fresh=fresh)

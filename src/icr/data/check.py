@@ -109,6 +109,8 @@ def examine(
         findings += pairs.report()
     elif not fault:
         message = "no relation is given or declared, so pairs are not checked; pass --relation child:parent"
+        if len(dataset.names) == 1:
+            message = "the set has one class, so there are no pairs to check"
         findings.append(found("relations.unknown", dataset.source, message))
     ranks = {kind: rank for rank, kind in enumerate(KINDS)}
     findings.sort(key=lambda each: (_ORDER[each.severity], ranks[each.id]))

@@ -41,6 +41,11 @@ def choose(given: Sequence[str], dataset: Dataset) -> Chosen:
         except InputError as error:
             raise InputError(f"{dataset.source}: {error}") from None
         return Chosen(dataset.relations, f"{_joined(dataset.relations)}, as declared by {dataset.source}")
+    if len(dataset.names) == 1:
+        raise InputError(
+            f"{dataset.source} has one class, {dataset.names[0]}, so there are no pairs; "
+            "icr data add-parents fills in parents from a detector"
+        )
     evidence = discover(dataset)
     clear = [each for each in evidence if each.recommended]
     if len(clear) == 1:

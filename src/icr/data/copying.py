@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from icr.data import formats
 from icr.data.dataset import Dataset
 from icr.data.formats import Images
@@ -51,6 +54,19 @@ def target_format(dataset: Dataset, to: str | None, fallback: str = FALLBACK) ->
     if dataset.format in formats.names(writable=True):
         return dataset.format, ""
     return fallback, f"{dataset.format} is only read, so the copy is {fallback}"
+
+
+def refuse_inside(dataset: Dataset, out: Path) -> None:
+    """Make sure that a copy does not come to lie in the set itself.
+
+    Raises:
+        InputError: it would lie in the folder of the set, among its pictures.
+    """
+    source, place = (Path(os.path.abspath(each)) for each in (dataset.source, out))  # noqa: PTH100 (links stay)
+    root = source if source.is_dir() else source.parent
+    among = any(sample.image.is_relative_to(root) for samples in dataset.splits.values() for sample in samples[:1])
+    if among and place.is_relative_to(root):
+        raise InputError(f"{out} lies in the data set, which is not changed; give a folder outside of {root}")
 
 
 def told_faults(dataset: Dataset) -> str:
