@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,13 @@ def test_a_large_effect_helps_and_the_parents_are_unharmed(large: Analysis) -> N
 def test_the_first_sentence_is_the_answer(large: Analysis) -> None:
     assert headline(large).startswith("ICR against the baseline, plate AP50: helps (+5")
     assert "5 pairs of runs" in headline(large)
+
+
+def test_the_first_sentence_tells_why_an_interval_beside_0_shows_nothing(large: Analysis) -> None:
+    found, others = large.findings[0], large.findings[1:]
+    unsure = replace(found, row=replace(found.row, verdict=replace(found.row.verdict, word="no difference shown")))
+    said = headline(replace(large, findings=(unsure, *others)))
+    assert said.endswith(f"; not enough where {1 + len(others)} claims are judged together).")
 
 
 def test_the_relation_matters_where_both_controls_are_beaten(large: Analysis, null: Analysis) -> None:

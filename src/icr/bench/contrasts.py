@@ -79,6 +79,15 @@ class Row:
         """
         return f"{self.data} · {self.model} · {self.base}"
 
+    def spelt(self) -> str:
+        """The three, and what each of them is.
+
+        Example:
+            >>> Row("scenes", "yolo11n", "ciou").spelt()
+            'data scenes · model yolo11n · base loss ciou'
+        """
+        return f"data {self.data} · model {self.model} · base loss {self.base}"
+
 
 @dataclass(frozen=True)
 class Contrast:

@@ -81,7 +81,7 @@ def _text(text: str) -> str:
 
 def _spoken(said: Sentences) -> str:
     body = "".join(f"<p>{_text(each)}</p>" for each in said.all)
-    return f'<div class="spoken"><h3>{escape(said.row.told())}</h3>{body}</div>'
+    return f'<div class="spoken"><h3>{escape(said.row.spelt())}</h3>{body}</div>'
 
 
 def _remarks(remarks: Sequence[str]) -> str:

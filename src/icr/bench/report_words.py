@@ -18,12 +18,12 @@ NUMBERS = "report.json"
 def scope(analysis: Analysis) -> str:
     """What the answer rests on: pictures, objects, runs."""
     told = [
-        f"{each.name}: {each.images} {each.split} pictures with "
-        + ", ".join(f"{number:,} {name}" for name, number in each.objects.items())
+        f"{each.name}: {each.images} {each.split} pictures, labelled in them "
+        + ", ".join(f"{name} {number:,} times" for name, number in each.objects.items())
         for each in analysis.materials.values()
     ]
-    about = f"{analysis.grid.about}. " if analysis.grid.about else ""
-    return f"{about}{'; '.join(told)}. {analysis.finished} runs." if told else f"{about}No run is finished."
+    about = f"{analysis.grid.about[0].upper()}{analysis.grid.about[1:]}. " if analysis.grid.about else ""
+    return f"{about}Data {'; '.join(told)}. {analysis.finished} runs." if told else f"{about}No run is finished."
 
 
 def runs_told(analysis: Analysis, pending: Sequence[Cell]) -> str:

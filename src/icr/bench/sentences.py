@@ -16,7 +16,7 @@ from icr.bench.contrasts import (
 )
 from icr.bench.evidence import line_of, signed, together
 from icr.bench.tables import relation_by_epoch
-from icr.metrics.verdict import HELPS
+from icr.metrics.verdict import HELPS, NO_DIFFERENCE
 
 RELATION_CONTROLS = ("matched", "pseudo-parent")
 """The relation matters only where ICR beats both."""
@@ -55,7 +55,8 @@ def headline(analysis: Analysis) -> str:
     figure = first[0].row.endpoint.name
     if len(first) == 1:
         word, one = first[0].row.verdict.word, first[0]
-        return f"ICR against the baseline, {figure}: {word} ({_difference(one)}, {_pairs(one)})."
+        rests = f"{_difference(one)}, {_pairs(one)}{_corrected(analysis, one)}"
+        return f"ICR against the baseline, {figure}: {word} ({rests})."
     word = together([each.row.verdict.word for each in first])
     return f"ICR against the baseline, {figure}, over {len(first)} combinations of data, model and base: {word}."
 
@@ -165,6 +166,13 @@ def _difference(found: Finding) -> str:
     row = found.row
     ends: Sequence[float | None] = [100 * end for end in row.interval] if row.interval else [None, None]
     return f"{signed(100 * row.mean, ends[0], ends[1], 1)} points"
+
+
+def _corrected(analysis: Analysis, found: Finding) -> str:
+    """Why nothing is shown by an interval that leaves out 0; else nothing."""
+    low, high = found.row.interval or (-1.0, 1.0)
+    plain = found.row.verdict.word == NO_DIFFERENCE and (low > 0 or high < 0)
+    return f"; not enough where {len(analysis.findings)} claims are judged together" if plain else ""
 
 
 def _pairs(found: Finding) -> str:

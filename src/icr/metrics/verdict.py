@@ -26,6 +26,9 @@ EQUIVALENT = "equivalent"
 NO_DIFFERENCE = "no difference shown"
 CANNOT_TELL = "cannot tell"
 
+MANY_SEEDS = 100
+"""Nobody runs more, so a greater number needed is not told."""
+
 MOST_SEEDS = 1000
 """Beyond so many seeds the number needed is not looked for."""
 
@@ -92,6 +95,8 @@ class Need:
         Example:
             >>> Need(2, 17).told(), Need(1, None).told()
             ('2 to 17 more seeds', 'at least 1 more seed')
+            >>> Need(1, 755).told()
+            '1 more seed if the difference is as large as it looks, perhaps more than 100'
             >>> Need(4, None, 2.5).told()
             '4 more seeds if the difference is as large as it looks, else about 2.5 times as many test pictures as well'
         """
@@ -104,6 +109,8 @@ class Need:
             return f"{seeds} if the difference is as large as it looks, else {as_well}"
         if self.most is None:
             return f"at least {seeds}"
+        if self.most > MANY_SEEDS:
+            return f"{seeds} if the difference is as large as it looks, perhaps more than {MANY_SEEDS}"
         return seeds if self.most == self.fewest else f"{self.fewest} to {self.most} more seeds"
 
 
