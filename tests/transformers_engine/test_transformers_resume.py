@@ -17,6 +17,7 @@ pytest.importorskip("transformers")
 from tiny_pictures import table
 
 from icr import checkpoints
+from icr.bench.epoch_strips import epoch_weights
 from icr.transformers import engine
 from icr.transformers.history import Table
 from icr.transformers.training import last_whole
@@ -68,6 +69,7 @@ def without_time(run: Path) -> list[dict[str, str]]:
     [pytest.param({}, id="product"), pytest.param({"form": "permuted"}, id="permuted", marks=pytest.mark.slow)],
 )
 def test_a_killed_and_resumed_run_ends_as_an_unbroken_one(asked, tmp_path, control):
+    control = {**control, "overrides": {"save_period": 2}}
     unbroken = asked("unbroken", epochs=3, **control)
     engine.train(unbroken)
     broken = asked("broken", epochs=3, **control)
@@ -76,7 +78,12 @@ def test_a_killed_and_resumed_run_ends_as_an_unbroken_one(asked, tmp_path, contr
     engine.train(asked("broken", epochs=3, resume=True, **control))
     assert without_time(unbroken.out) == without_time(broken.out)
     assert table(unbroken.out, "curve.csv") == table(broken.out, "curve.csv")
-    for name in ("last", "best"):
+    assert {epoch: path.name for epoch, path in epoch_weights(broken.out).items()} == {
+        1: "epoch0.safetensors",
+        3: "epoch2.safetensors",
+    }
+    assert len(list((broken.out / "weights").iterdir())) == 4
+    for name in ("last", "best", "epoch0", "epoch2"):
         weights = f"weights/{name}.safetensors"
         assert same(unbroken.out / weights, broken.out / weights)
     assert not list(broken.out.glob("checkpoints*"))

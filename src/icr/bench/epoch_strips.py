@@ -34,7 +34,7 @@ SECONDS = 0.6
 def epoch_weights(run: Path) -> dict[int, Path]:
     """The weights that a run kept of its epochs, by epoch from 1, rising.
 
-    Ultralytics counts its files from 0: `epoch0.pt` is what stood after the first epoch.
+    Files are counted from 0: `epoch0.pt` or `epoch0.safetensors` is what stood after the first epoch.
 
     Raises:
         InputError: it kept none.

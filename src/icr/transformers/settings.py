@@ -113,6 +113,7 @@ class EngineSettings:
         sync_bn: batch norm over all GPUs together.
         compile: compile the backbone; within the decoder the tracer breaks off.
         config: settings of the network's own configuration, such as `{decoder_layers: 1}`.
+        save_period: keep the weights of the first epoch and of each so many after it, as Ultralytics does; -1: of none.
         best: what the best weights are best in: AP over all classes (`mean`), or over the children alone (`child`).
         report_to: where else each epoch's figures go: `tensorboard` (into the run folder), `mlflow`, `wandb`, ….
     """
@@ -139,6 +140,7 @@ class EngineSettings:
     sync_bn: bool = _choice(True, (True, False))
     compile: bool = _choice(False, (True, False))
     config: dict[str, Any] = field(default_factory=dict, metadata={"read": _read_mapping, "optional": False})
+    save_period: int = _number(-1, -1, math.inf, whole=True)
     best: str = _choice("mean", ("mean", "child"))
     report_to: str = _choice(NO_TRACKER, TRACKERS)
 

@@ -180,6 +180,8 @@ class Epochs(TrainerCallback):
         imgsz, batch: of validation.
         model: the detector's name.
         best_in: the classes whose mean AP the best weights are best in; None: all.
+        save_period: the weights of the first epoch and of each so many after it are kept, named by epoch from 0 as
+            Ultralytics names them; none below 1.
         until: epochs that a resumed run has behind it.
     """
 
@@ -196,11 +198,13 @@ class Epochs(TrainerCallback):
         batch: int,
         model: str,
         best_in: Sequence[str] | None,
+        save_period: int,
         until: int,
     ) -> None:
         self.out, self.data, self.samples, self.names, self.network = out, data, list(samples), list(names), network
         self.losses = [each for each in losses if isinstance(each, LossFunction)]
         self.imgsz, self.batch, self.model, self.best_in = imgsz, batch, model, best_in
+        self.save_period = save_period
         self.log = Table(out / "results.csv", until)
         self.curve = Table(out / CURVE, until)
         self.best = best_so_far(self.curve, best_in)
@@ -236,6 +240,8 @@ class Epochs(TrainerCallback):
         if value > self.best:
             self.best = value
             write(weights / "best.safetensors", self.network, model=self.model, imgsz=self.imgsz)
+        if self.save_period > 0 and (epoch - 1) % self.save_period == 0:
+            write(weights / f"epoch{epoch - 1}.safetensors", self.network, model=self.model, imgsz=self.imgsz)
         self.curve.add(*rows)
         row = {"epoch": epoch, "time": round(seconds, 2), **means, **figures, "lr": rate}
         self.log.add(row)
