@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from icr.data.check import check
 from icr.data.dataset import Dataset
 from icr.data.formats import lsv_lp
 from icr.data.formats.lsv_lp_files import LARGEST_LABEL
+from icr.data.formats.lsv_lp_files import Frames as Held
 from icr.errors import InputError
 from icr.relations import Relation
 
@@ -218,6 +221,43 @@ def test_a_broken_zip_and_a_broken_member(tmp_path: Path) -> None:
     assert ids(dataset.findings) == ["labels.archive"] and len(dataset.splits["train"]) == 1
     archive.write_bytes(archive.read_bytes()[:50])
     assert ids(formats.read(tmp_path / "a").findings) == ["labels.archive", "labels.none"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda data: data.replace(b"PK\3\4", b"PK\3\5", 1), "its header is not where the zip file says"),
+        (lambda data: data.replace(b"I7P09", b"I7P08", 1), "its checksum is another"),
+    ],
+)
+def test_a_member_that_is_not_what_the_zip_lists(change: Callable[[bytes], bytes], said: str, tmp_path: Path) -> None:
+    archive = lsv(tmp_path, {"train/move2move/7/frame1": {}}, packed=True) / "train/jsons/move2move.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as stored:
+        stored.writestr("7/frame1.json", content(FRAME))
+    archive.write_bytes(change(archive.read_bytes()))
+    findings = formats.read(tmp_path).findings
+    assert ids(findings) == ["labels.archive", "split.empty"] and said in findings[0].message
+    assert findings[0].file.endswith("move2move.zip/7/frame1.json")
+
+
+def test_a_zip_packed_in_another_way_is_told(tmp_path: Path) -> None:
+    archive = lsv(tmp_path, {"train/move2move/7/frame1": {}}, packed=True) / "train/jsons/move2move.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_BZIP2) as other:
+        other.writestr("7/frame1.json", content(FRAME))
+    findings = formats.read(tmp_path).findings
+    assert "is packed by method 12; expected it stored or deflated" in findings[0].message
+
+
+def test_frames_are_held_in_a_few_bytes_each(tmp_path: Path) -> None:
+    """Of 400,000 frames neither paths nor a zip's list stay in memory while they are read, here or elsewhere."""
+    held = Held()
+    tracemalloc.start()
+    for video in range(40):
+        held.add(str(video), (f"{tmp_path}/train/videos/move2move/{video}/frame{number}.jpg" for number in range(500)))
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert len(held) == 20_000 and taken < 25 * len(held)
+    assert held.of("39", [])["frame499"] == f"{tmp_path}/train/videos/move2move/39/frame499.jpg"
 
 
 def test_missing_pictures_and_labels(tmp_path: Path) -> None:

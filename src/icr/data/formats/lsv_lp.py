@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from icr.data.compact import Paths
 from icr.data.dataset import Dataset, Finding, Sample
 from icr.data.findings import found
-from icr.data.formats.lsv_lp_files import Key, Labels, UnreadableError, by_frame, frame_of
+from icr.data.formats.lsv_lp_files import Frames, UnreadableError, file_of, files_of, in_folder, labels_of, load
 from icr.data.formats.lsv_lp_frame import objects_of, parse
 from icr.data.formats.objects import (
     folders_in,
@@ -101,71 +102,69 @@ def _scenarios(folder: Path) -> list[str]:
 
 
 def _read_scenario(folder: Path, scenario: str, findings: list[Finding], read_all: ReadAll) -> Sequence[Sample]:
-    pictures = by_frame(folder / "videos" / scenario, is_picture, findings)
-    with Labels(folder / "jsons", scenario) as labels:
-        frames = labels.frames(findings)
-        if not pictures or not frames:
-            _report_half(folder, scenario, pictures, frames, findings)
-        if not pictures:
-            return []
-        for key in sorted(frames - pictures.keys(), key=_in_order):
-            message = f"there is no picture {key[0]}/{key[1]}.jpg for it in videos/{scenario}"
-            findings.append(found("labels.no_picture", labels.file(key) or folder, message))
-        paths = [pictures[key] for key in sorted(pictures, key=_in_order)]
-        labelled = bool(frames)
-        del pictures, frames
-        meaning = f"lsv-lp {__version__} {scenario} {labelled} {folder}"
-        samples, said = read_all(paths, partial(_parse, labels, labelled), partial(_files_of, labels), meaning)
+    pictures = in_folder(folder / "videos" / scenario, is_picture, findings)
+    labels = labels_of(folder / "jsons", scenario, findings)
+    if not pictures or not labels:
+        _report_half(folder, scenario, pictures, labels, findings)
+    if not pictures:
+        return []
+    parse = partial(_parse, scenario, bool(labels))
+    meaning = f"lsv-lp {__version__} {scenario} {bool(labels)}"
+    frames = Paths(_matched(pictures, labels, scenario, findings))
+    del pictures, labels
+    samples, said = read_all(frames, parse, files_of, meaning)
     findings += said
     return samples
 
 
-def _files_of(labels: Labels, image: str) -> tuple[str, ...]:
-    return image, *labels.files(frame_of(image))
+def _matched(pictures: Frames, labels: Frames, scenario: str, findings: list[Finding]) -> Iterator[str]:
+    """The place of every picture, in order, followed by a zero byte and that of its label where it has one."""
+    for video in sorted(pictures.videos() | labels.videos(), key=natural):
+        images, files = pictures.of(video, findings), labels.of(video, findings)
+        for stem in sorted(files.keys() - images.keys(), key=natural):
+            message = f"there is no picture {video}/{stem}.jpg for it in videos/{scenario}"
+            findings.append(found("labels.no_picture", file_of(files[stem]), message))
+        for stem in sorted(images, key=natural):
+            yield f"{images[stem]}\0{files[stem]}" if stem in files else images[stem]
 
 
-def _parse(labels: Labels, labelled: bool, image: str) -> tuple[Sample | None, list[Finding]]:
-    findings: list[Finding] = []
-    return _read_frame(Path(image), frame_of(image), labels, labelled, findings), findings
-
-
-def _in_order(key: Key) -> tuple[Any, Any]:
-    return natural(key[0]), natural(key[1])
-
-
-def _report_half(
-    folder: Path, scenario: str, pictures: Collection[Key], labels: Collection[Key], findings: list[Finding]
-) -> None:
+def _report_half(folder: Path, scenario: str, pictures: Frames, labels: Frames, findings: list[Finding]) -> None:
     """Say once that a scenario has labels alone, or pictures alone."""
     if labels:
-        video, frame = min(labels, key=_in_order)
+        video, frame = labels.first()
         packed = folder / "videos" / f"{scenario}.zip"
         what = f"unpack {packed.name}" if packed.exists() else f"expected e.g. videos/{scenario}/{video}/{frame}.jpg"
         message = f"none of the {counted(len(labels), 'frame')} of {scenario} has its picture; {what}"
         findings.append(found("labels.no_picture", folder / "videos", message))
     elif pictures:
-        video, frame = min(pictures, key=_in_order)
+        video, frame = pictures.first()
         message = f"not one of the {counted(len(pictures), 'picture')} of {scenario} has a label file; "
         message += f"expected e.g. jsons/{scenario}/{video}/{frame}.json or jsons/{scenario}.zip"
         findings.append(found("labels.none", folder / "jsons", message))
 
 
-def _read_frame(image: Path, key: Key, labels: Labels, labelled: bool, findings: list[Finding]) -> Sample | None:
+def _parse(scenario: str, labelled: bool, frame: str) -> tuple[Sample | None, list[Finding]]:
+    findings: list[Finding] = []
+    picture, _, place = frame.partition("\0")
+    return _read_frame(Path(picture), place, scenario, labelled, findings), findings
+
+
+def _read_frame(image: Path, place: str, scenario: str, labelled: bool, findings: list[Finding]) -> Sample | None:
     size = picture_size(image, findings)
     if size is None:
         return None
-    number = _FRAME.search(key[1])
-    attributes: dict[str, Any] = {"scenario": labels.scenario, "video": key[0]}
+    number = _FRAME.search(image.stem)
+    attributes: dict[str, Any] = {"scenario": scenario, "video": image.parent.name}
     if number:
         attributes["frame"] = int(number[1])
-    file = labels.file(key)
-    if file is None:
+    if not place:
         if labelled:  # where no frame of a scenario has labels, that is said once
-            message = f"there is no label file for it, {key[1]}.json; the picture counts as empty"
+            message = f"there is no label file for it, {image.stem}.json; the picture counts as empty"
             findings.append(found("labels.missing", image, message))
         return sample_of(image, size, None, [], attributes, findings)
+    file = Path(file_of(place))
     try:
-        data = labels.load(key)
+        data = load(place)
     except UnreadableError as error:
         findings.append(found("labels.archive", file, str(error)))
         return None
