@@ -13,7 +13,7 @@ from icr.data.dataset import Dataset, Sample
 from icr.errors import InputError
 
 
-def told(sample: Sample, attributes: bool) -> tuple[object, ...]:
+def told(sample: Sample, attributes: bool = True) -> tuple[object, ...]:
     """All there is to a sample, fit for comparing; its own attributes only where they are asked for."""
     arrays = (sample.boxes, sample.labels, sample.parents, sample.lines)
     plain = (sample.image, sample.width, sample.height, sample.label_file)
