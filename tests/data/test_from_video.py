@@ -161,6 +161,13 @@ def test_what_is_known_of_the_frames_outlives_labelling(
         assert not split_of["train"] & split_of["val"]
 
 
+def test_a_file_that_is_named_and_no_video_is_told(drives: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    sources = [str(drives / name) for name in ("notes.txt", "one.mp4")]
+    extract(sources, tmp_path / "out", VideoSettings({"train": 1, "val": 0, "test": 0}), say=said.append)
+    assert [each for each in said if "notes.txt: left out, its name is no video's" in each]
+
+
 def test_no_recording_spans_two_splits(result: tuple[Path, dict[str, Any], list[str]]) -> None:
     out, report, _ = result
     splits: dict[str, set[str]] = {}

@@ -89,8 +89,13 @@ def _videos(
     videos: dict[str, Video] = {}
     faults: list[str] = []
     names: Counter[str] = Counter()
+    named = {Path(each).expanduser() for each in sources}
     for source in find(sources):
         if not source.video:
+            if source.path in named:
+                faults.append(
+                    f"{source.path}: left out, its name is no video's; expected .mp4, .mov, .mkv and the like"
+                )
             continue
         name = "_".join(source.name.parts)
         names[name] += 1

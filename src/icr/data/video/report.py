@@ -148,7 +148,7 @@ def draw_dropped(screened: Screened, videos: Sequence[Video], settings: VideoSet
     captions += [""] * blanks if captions else []
     for one, other, away in twins:
         tiles += [_tile(one, videos), _tile(other, videos)]
-        captions += [f"dropped: {away:.2f} from the next, {_called(one, videos)}", f"kept: {_called(other, videos)}"]
+        captions += [f"dropped, {away:.2f} off: {_called(one, videos)}", f"kept: {_called(other, videos)}"]
     if not tiles:
         return
     lines = [
