@@ -333,6 +333,17 @@ def test_no_weights_are_fetched_to_try_half_precision_with_where_it_is_told_to_b
     assert bool(asked) is fetched
 
 
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [({"split": "test"}, "split=test: the data has none"), ({"freeze": 99}, "freeze=99 leaves no layer to train")],
+)
+def test_what_the_data_or_the_network_cannot_give_is_refused(
+    scenes: Path, nets: SimpleNamespace, tmp_path: Path, overrides: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(InputError, match=told):
+        engine.train(settings(scenes, tmp_path / "out", nets.plain, overrides={**FAST, **overrides}))
+
+
 def test_characters_that_a_font_lacks_are_not_warned_of() -> None:
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")

@@ -60,12 +60,24 @@ class DetectionTrainer(SeveralProcesses, Continued, StockTrainer):
         leave_out_idle_tune(self.callbacks)
 
     def _setup_train(self) -> None:
-        with downloads_as_told():
-            super()._setup_train()
+        try:
+            with downloads_as_told():
+                super()._setup_train()
+        except RuntimeError as error:
+            if "froze the entire model" not in str(error):
+                raise
+            raise InputError(f"freeze={self.args.freeze} leaves no layer to train; name fewer") from None
 
     def get_dataset(self) -> dict[str, Any]:
         """Read `data.yaml`, and settle the relations before anything is built."""
-        data: dict[str, Any] = super().get_dataset()
+        try:
+            data: dict[str, Any] = super().get_dataset()
+        except RuntimeError:
+            if self.args.split == "val":
+                raise
+            raise InputError(
+                f"split={self.args.split}: the data has none of that name to validate on; leave it out"
+            ) from None
         if self.icr.enabled and self.args.single_cls:
             raise InputError(
                 "single_cls makes all classes one, so no relation is left; train without it or without ICR"
