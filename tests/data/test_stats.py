@@ -13,8 +13,9 @@ from PIL import Image
 
 from icr.data.dataset import NO_PARENT, UNSTATED, Dataset, Sample
 from icr.data.light import lights, measured
-from icr.data.stats import Stats, measure, paper_rows, report, table
+from icr.data.stats import Stats, measure
 from icr.data.stats_pictures import draw
+from icr.data.stats_table import paper_rows, report, table
 from icr.errors import InputError
 from icr.relations import Relation
 

@@ -33,7 +33,8 @@ def stats(
     from icr.data.check import relations_to_check
     from icr.data.formats.folders import new_folder
     from icr.data.formats.text import counted
-    from icr.data.stats import measure, paper_rows, report, table
+    from icr.data.stats import measure
+    from icr.data.stats_table import paper_rows, report, table
     from icr.writing import refuse_filled
 
     if out is not None:
