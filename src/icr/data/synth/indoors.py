@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -150,15 +149,14 @@ def sheen(room: Interior, z: float, floor: Array) -> None:
     """The mirror image of a lamp on a polished floor: it fades to the floor's own tone, and ends at the far wall."""
     middle = (room.scene.walls[0].origin[0] + room.scene.walls[1].origin[0]) / 2
     edges = np.linspace(max(z - 1.1, 0.72), min(z + 1.1, room.scene.long), 13)
-    reach = np.maximum(1 - ((edges - z) / 1.1) ** 2, 0.0)
+    near, far = edges[:-1], edges[1:]
+    tones = np.minimum(floor, 250) * np.array([[room.bright(each)] for each in (near + far) / 2])
     for share in np.linspace(1.0, 0.15, 10).tolist():
-        half = 0.7 * np.sqrt(np.maximum(reach - 1 + share**2, 0.0))
-        for first, last in itertools.pairwise(range(len(edges))):
-            if not half[first] + half[last]:
-                continue
-            x = middle + np.array([-half[first], half[first], half[last], -half[last]])
-            depth = edges[[first, first, last, last]]
-            room.fill(np.column_stack([x, np.zeros(4), depth]), np.minimum(floor, 250), 0.92 + 0.15 * (1 - share) ** 2)
+        half = 0.7 * np.sqrt(np.maximum(share**2 - ((edges - z) / 1.1) ** 2, 0.0))
+        x = middle + np.stack([-half[:-1], half[:-1], half[1:], -half[1:]], 1)
+        slices = np.stack([x, np.zeros_like(x), np.stack([near, near, far, far], 1)], 2)
+        seen = half[:-1] + half[1:] > 0
+        room.canvas.polygons(slices[seen], tones[seen] * (0.92 + 0.15 * (1 - share) ** 2))
 
 
 def lamp(room: Interior, z: float, burning: bool) -> None:
