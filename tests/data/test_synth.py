@@ -17,8 +17,10 @@ from PIL import Image, ImageChops, ImageDraw
 
 from icr.data.synth import CLOSE, DEFAULT, SceneSettings, fittings, generate
 from icr.data.synth.generate import label_rows, scene_settings
-from icr.data.synth.layout import CLEAR, Scene, lay_out
+from icr.data.synth.layout import lay_out
 from icr.data.synth.paint import paint
+from icr.data.synth.scene import Scene
+from icr.data.synth.sight import CLEAR
 from icr.errors import InputError
 
 TINY = replace(CLOSE, size=(192, 144), plate_width=18.0, plate_limits=(11.0, 40.0))

@@ -7,8 +7,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from icr.data.synth.canvas import OVERSAMPLE
-from icr.data.synth.layout import Scene
 from icr.data.synth.plates import Rgb
+from icr.data.synth.scene import Scene
 
 Picture = npt.NDArray[np.float32]
 """Values 0..255, (height, width) or (height, width, 3)."""

@@ -11,8 +11,9 @@ from PIL import Image
 from icr.data.synth.bodies import ACROSS, BEND, End
 from icr.data.synth.camera import Array
 from icr.data.synth.canvas import Canvas, flat, rgb
-from icr.data.synth.layout import MIRROR, Vehicle, mirror_depth
+from icr.data.synth.outline import MIRROR, mirror_depth
 from icr.data.synth.plates import Rgb, warp
+from icr.data.synth.scene import Vehicle
 from icr.data.synth.shapes import ellipse, rounded
 
 PAINTS: tuple[Rgb, ...] = (

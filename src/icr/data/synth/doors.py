@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from icr.data.synth.camera import Array, Camera
-from icr.data.synth.layout import Light, generator
+from icr.data.synth.layout import generator
+from icr.data.synth.scene import Light
 from icr.data.synth.settings import SceneSettings
 from icr.data.synth.shapes import box, ellipse, rounded
 from icr.errors import InputError

@@ -3,121 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from icr.data.synth.bodies import KINDS, PLATE_HEIGHT, PLATE_WIDTH, Body, End, Facing, make
-from icr.data.synth.camera import NEAR, Array, Camera, hull, inside
+from icr.data.synth.bodies import KINDS, PLATE_HEIGHT, PLATE_WIDTH, Facing, make
+from icr.data.synth.camera import Array, Camera, hull
 from icr.data.synth.census import deal
-from icr.data.synth.motorcycles import parts, spread
+from icr.data.synth.outline import plate_corners, silhouette
+from icr.data.synth.scene import Light, Pose, Road, Scene, Vehicle
 from icr.data.synth.settings import SPLITS, SceneSettings
+from icr.data.synth.sight import CLEAR, fits, plate_seen
 from icr.errors import InputError
-
-Light = Literal["day", "night"]
-
-COVERED, CLEAR = 0.15, 0.70
-"""Visible share up to which a plate counts as hidden, and from which it is labelled; nothing in between is laid out."""
-
-VISIBLE = 0.35
-"""Least visible share of a labelled vehicle."""
-
-
-@dataclass(frozen=True)
-class Pose:
-    """Where a vehicle stands.
-
-    Attributes:
-        x, z: the middle of its near end on the road, in metres.
-        yaw: rotation about the vertical axis in radians.
-    """
-
-    x: float
-    z: float
-    yaw: float
-
-    def place(self, points: Array) -> Array:
-        """World points of points in the vehicle's own frame: x right, y up, z away from the camera."""
-        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
-        x, y, z = points[..., 0], points[..., 1], points[..., 2]
-        placed = np.empty(points.shape)
-        placed[..., 0], placed[..., 1], placed[..., 2] = self.x + x * cos + z * sin, y, self.z - x * sin + z * cos
-        return placed
-
-
-@dataclass(frozen=True)
-class Vehicle:
-    """One vehicle in its place.
-
-    Attributes:
-        body: its shape.
-        facing: which end the camera sees.
-        pose: where it stands.
-        lane: index of its lane; the camera's own lane is 0.
-        outline: convex hull (M, 2) of its projection, in pixels.
-        quad: corners (4, 2) of its plate: top left, top right, bottom right, bottom left.
-        box: xyxy (4,) of the whole vehicle, cut at the picture's edge.
-    """
-
-    body: Body
-    facing: Facing
-    pose: Pose
-    lane: int
-    outline: Array
-    quad: Array
-    box: Array
-
-    @property
-    def depth(self) -> float:
-        """Distance of the near end from the camera, in metres."""
-        return self.pose.z
-
-
-@dataclass(frozen=True)
-class Road:
-    """Lanes of equal width; lane 0 is the camera's.
-
-    Attributes:
-        lane: width of a lane in metres.
-        left, right: index of the outermost lanes.
-        divider: lanes of a lower index carry oncoming traffic.
-        middle: x of the middle of lane 0.
-    """
-
-    lane: float
-    left: int
-    right: int
-    divider: int
-    middle: float
-
-    def edges(self) -> tuple[float, float]:
-        """x of the left and right edge of the carriageway."""
-        return (self.left - 0.5) * self.lane + self.middle, (self.right + 0.5) * self.lane + self.middle
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A scene before it is drawn.
-
-    Attributes:
-        size: width and height in pixels.
-        light: ``day`` or ``night``.
-        vehicles: from the farthest to the nearest.
-        labels: int64 (N,): 0 plate, 1 vehicle.
-        boxes: float64 (N, 4), xyxy pixels, whole objects cut at the picture's edge.
-        pairs: rows of each plate and of its vehicle.
-    """
-
-    size: tuple[int, int]
-    light: Light
-    camera: Camera
-    road: Road
-    vehicles: tuple[Vehicle, ...]
-    labels: npt.NDArray[np.int64] = field(repr=False)
-    boxes: Array = field(repr=False)
-    pairs: tuple[tuple[int, int], ...] = ()
 
 
 def generator(seed: int, split: str, index: int, *more: int) -> np.random.Generator:
@@ -263,7 +160,7 @@ def _try(
             # Where no room is left at this distance, there may be some farther away.
             distant = target if strict else max(target * 0.93 ** max(attempt - 6, 0), min(low, target))
             vehicle = _vehicle(settings, rng, camera, road, distant, exact=bool(areas))
-            if vehicle is not None and _fits(vehicle, placed, settings, hide=False):
+            if vehicle is not None and fits(vehicle, placed, settings, hide=False):
                 placed.append(vehicle)
                 break
         else:
@@ -273,7 +170,7 @@ def _try(
         for _ in range(20):
             target = float(np.exp(rng.normal(np.log(median), settings.spread)))
             vehicle = _vehicle(settings, rng, camera, road, target, anywhere=True)
-            if vehicle is not None and _fits(vehicle, placed, settings, hide=True):
+            if vehicle is not None and fits(vehicle, placed, settings, hide=True):
                 placed.append(vehicle)
                 break
     placed.sort(key=lambda vehicle: -vehicle.depth)
@@ -323,12 +220,12 @@ def _vehicle(
     if settings.turning and body.kind == "motorcycle" and rng.random() < settings.turning:
         yaw = float(np.radians(rng.uniform(-72, 72)))
     pose = Pose(x, z, yaw)
-    quad = camera.project(pose.place(_plate_corners(body.end(facing))))
+    quad = camera.project(pose.place(plate_corners(body.end(facing))))
     if exact:
         for _ in range(3):
             found = float((quad.max(axis=0) - quad.min(axis=0)).prod())
             pose = Pose(x, pose.z * float(np.sqrt(found / (target * target * PLATE_HEIGHT / PLATE_WIDTH))), yaw)
-            quad = camera.project(pose.place(_plate_corners(body.end(facing))))
+            quad = camera.project(pose.place(plate_corners(body.end(facing))))
     (left, top), (right, bottom) = quad.min(axis=0).tolist(), quad.max(axis=0).tolist()
     width, height = settings.size
     whole = left >= 2 and top >= 2 and right <= width - 2 and bottom <= height - 2
@@ -336,119 +233,10 @@ def _vehicle(
     large = (right - left) * (bottom - top) >= settings.min_plate_area * 1.001
     if not ((whole and large) or (anywhere and gone)):
         return None
-    points = np.concatenate([_silhouette(body, facing, pose, camera), quad])
+    points = np.concatenate([silhouette(body, facing, pose, camera), quad])
     limits = np.array([width, height, width, height], np.float64)
     box = np.clip(np.concatenate([points.min(axis=0), points.max(axis=0)]), 0, limits)
     return Vehicle(body, facing, pose, lane, hull(points), quad, box)
-
-
-TURN = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-DIRECTIONS = np.stack([np.cos(TURN), np.sin(TURN)])
-
-
-def _silhouette(body: Body, facing: Facing, pose: Pose, camera: Camera) -> Array:
-    """Pixels (N, 2) that span a vehicle's outline."""
-    if body.kind == "motorcycle":
-        points = np.concatenate(spread(parts(body, facing), pose.place, camera))
-        # The farthest points in each direction are all that matters, and a hundredth of them.
-        return np.asarray(points[np.unique((points @ DIRECTIONS).argmax(axis=0))])
-    return camera.project(pose.place(_extremes(body, facing)))
-
-
-def _extremes(body: Body, facing: Facing) -> Array:
-    """Points (N, 3) of a vehicle, in its own frame, that span its outline."""
-    near, far = body.end(facing), body.end("rear" if facing == "front" else "front")
-    rows = np.repeat(near.height, 2), np.repeat(far.height, 2)
-    sides = [np.tile([-1.0, 1.0], len(row) // 2) for row in rows]
-    face = near.at(np.concatenate([sides[0], sides[0] * 0.82]), np.concatenate([rows[0], rows[0]]))
-    back = far.at(sides[1], rows[1])
-    back[:, 2] = body.length - back[:, 2]
-    half = float(near.half.max()) - 0.04
-    tyres = np.array([[side * half, 0.0, axle] for axle in body.depths(facing) for side in (-1, 1)])
-    mirrors = np.array([[side * (half + MIRROR), body.belt + 0.1, mirror_depth(body, facing)] for side in (-1, 1)])
-    return np.concatenate([face, back, tyres] if body.kind == "bus" else [face, back, tyres, mirrors])
-
-
-def _plate_corners(end: End) -> Array:
-    """Corners (4, 3) of a plate in its vehicle's frame, a little before the surface."""
-    height, offset = end.plate
-    centre = end.at(np.array(offset / float(np.interp(height, end.height, end.half))), np.array(height))
-    wide, tall = end.plate_size[0] / 2, end.plate_size[1] / 2
-    return np.asarray(
-        centre + np.array([[-wide, tall, -0.03], [wide, tall, -0.03], [wide, -tall, -0.03], [-wide, -tall, -0.03]])
-    )
-
-
-MIRROR = 0.14
-"""How far a mirror stands out, in metres."""
-
-
-def mirror_depth(body: Body, facing: Facing) -> float:
-    """Distance in metres of the mirrors behind the near end."""
-    front = float(np.interp(body.belt + 0.1, body.front.height, body.front.back)) + 0.25
-    return front if facing == "front" else body.length - front
-
-
-def _fits(vehicle: Vehicle, placed: list[Vehicle], settings: SceneSettings, *, hide: bool) -> bool:
-    """Whether a vehicle can stand here: apart from the others, in sight, and every plate plainly seen or hidden."""
-    if vehicle.depth < NEAR + 0.8 or any(_collide(vehicle, other) for other in placed):
-        return False
-    everyone = [*placed, vehicle]
-    for one in everyone:
-        if one is not vehicle and not (vehicle.depth < one.depth and _overlap(vehicle.box, one.box)):
-            continue
-        nearer = [other for other in everyone if other.depth < one.depth and _overlap(other.box, one.box)]
-        if _seen(_grid(one.box, 9, 7), one, nearer) < VISIBLE or _small(one, settings):
-            return False
-        clear = _plate_seen(one, nearer, settings.size)
-        if COVERED < clear < CLEAR:
-            return False
-        if (clear <= COVERED) != (hide and one is vehicle):
-            return False
-    return True
-
-
-def _small(vehicle: Vehicle, settings: SceneSettings) -> bool:
-    """Whether too little of a vehicle is left in the picture to call it one."""
-    cut = vehicle.box[2:] - vehicle.box[:2]
-    whole = vehicle.outline.max(axis=0) - vehicle.outline.min(axis=0)
-    return bool(cut.min() < 6 or cut.prod() < 0.3 * whole.prod())
-
-
-def _collide(one: Vehicle, other: Vehicle) -> bool:
-    near, far = sorted((one, other), key=lambda vehicle: vehicle.depth)
-    apart = float(one.body.front.half.max() + other.body.front.half.max()) + 0.25
-    turn = abs(float(np.sin(near.pose.yaw))) * near.body.length
-    return far.depth < near.depth + near.body.length + 0.8 and abs(near.pose.x - far.pose.x) < apart + turn
-
-
-def _overlap(one: Array, other: Array) -> bool:
-    return bool((one[:2] < other[2:]).all() and (other[:2] < one[2:]).all())
-
-
-def _plate_seen(vehicle: Vehicle, nearer: list[Vehicle], size: tuple[int, int]) -> float:
-    low, high = vehicle.quad.min(axis=0), vehicle.quad.max(axis=0)
-    if (high < 0).any() or (low > np.array(size)).any():
-        return 0.0
-    return _seen(_grid(np.concatenate([low, high]), 13, 5), None, nearer)
-
-
-def _grid(box: Array, columns: int, rows: int) -> Array:
-    x = box[0] + (box[2] - box[0]) * (np.arange(columns) + 0.5) / columns
-    y = box[1] + (box[3] - box[1]) * (np.arange(rows) + 0.5) / rows
-    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-
-
-def _seen(points: Array, own: Vehicle | None, nearer: list[Vehicle]) -> float:
-    """Share of the points (of those on the vehicle itself) that no nearer vehicle covers."""
-    if own is not None:
-        points = points[inside(points, own.outline)]
-    if not len(points):
-        return 0.0
-    covered = np.zeros(len(points), bool)
-    for vehicle in nearer:
-        covered |= inside(points, vehicle.outline)
-    return float(1 - covered.mean())
 
 
 def _labelled(settings: SceneSettings, light: Light, camera: Camera, road: Road, placed: list[Vehicle]) -> Scene:
@@ -458,7 +246,7 @@ def _labelled(settings: SceneSettings, light: Light, camera: Camera, road: Road,
     pairs: list[tuple[int, int]] = []
     alone: list[Vehicle] = []
     for index, vehicle in enumerate(placed):
-        if _plate_seen(vehicle, placed[index + 1 :], settings.size) < CLEAR:
+        if plate_seen(vehicle, placed[index + 1 :], settings.size) < CLEAR:
             alone.append(vehicle)
             continue
         pairs.append((len(boxes), len(boxes) + 1))

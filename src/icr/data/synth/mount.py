@@ -7,8 +7,8 @@ from PIL import Image
 
 from icr.data.synth.bodies import MOTORCYCLE_REAR, TWO_LINES
 from icr.data.synth.canvas import Canvas, flat
-from icr.data.synth.layout import Vehicle
 from icr.data.synth.plates import pick_colour, plate_face, plate_text, two_line_face, warp
+from icr.data.synth.scene import Vehicle
 
 
 def mount_plate(canvas: Canvas, vehicle: Vehicle, focal: float, frame: bool, rng: np.random.Generator) -> None:

@@ -12,8 +12,9 @@ from icr.data.synth import roadside, weather
 from icr.data.synth.backdrop import backdrop
 from icr.data.synth.camera import Camera
 from icr.data.synth.canvas import OVERSAMPLE, Canvas, flat
-from icr.data.synth.layout import Scene, generator
+from icr.data.synth.layout import generator
 from icr.data.synth.plates import Rgb
+from icr.data.synth.scene import Scene
 from icr.data.synth.settings import SceneSettings
 from icr.data.synth.vehicles import paint_vehicle
 

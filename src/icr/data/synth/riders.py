@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from icr.data.synth.camera import Array, hull, inside
-from icr.data.synth.layout import Scene, Vehicle, lay_out
+from icr.data.synth.layout import lay_out
 from icr.data.synth.motorcycles import Part, parts, spread
+from icr.data.synth.scene import Scene, Vehicle
 from icr.data.synth.settings import SceneSettings
 
 NAMES = ("helmet", "rider", "motorcycle")

@@ -7,10 +7,10 @@ import numpy as np
 from icr.data.synth.bodies import Facing
 from icr.data.synth.camera import Array, hull
 from icr.data.synth.canvas import Canvas, flat, rgb
-from icr.data.synth.layout import Vehicle
 from icr.data.synth.motorcycles import Part, Tint, parts, spread
 from icr.data.synth.mount import mount_plate
 from icr.data.synth.plates import Rgb
+from icr.data.synth.scene import Vehicle
 
 PAINTS: tuple[Rgb, ...] = (
     (168, 36, 34), (34, 58, 112), (36, 38, 42), (222, 222, 220), (58, 92, 142), (196, 160, 52), (60, 78, 66),

@@ -7,8 +7,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from icr.data.synth.camera import Array
 from icr.data.synth.canvas import Canvas, flat, rgb
-from icr.data.synth.layout import Road, Scene
 from icr.data.synth.plates import Rgb, plate_text, sign_face, warp
+from icr.data.synth.scene import Road, Scene
 
 FAR = 240.0
 """Distance in metres at which the road and its houses end."""

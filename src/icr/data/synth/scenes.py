@@ -13,8 +13,9 @@ from PIL import Image
 from icr.data.synth import doors, riders
 from icr.data.synth.camera import Array
 from icr.data.synth.indoors import paint_doors
-from icr.data.synth.layout import Light, lay_out
+from icr.data.synth.layout import lay_out
 from icr.data.synth.paint import paint
+from icr.data.synth.scene import Light
 from icr.data.synth.settings import DEFAULT, RIDERS, SceneSettings
 from icr.errors import InputError, nearest
 

@@ -7,8 +7,8 @@ import numpy as np
 from icr.data.synth.canvas import Canvas
 from icr.data.synth.coachwork import Coachwork
 from icr.data.synth.fittings import FITTINGS
-from icr.data.synth.layout import Vehicle
 from icr.data.synth.riding import paint_motorcycle
+from icr.data.synth.scene import Vehicle
 
 
 def paint_vehicle(canvas: Canvas, vehicle: Vehicle, focal: float, lures: float, rng: np.random.Generator) -> None:

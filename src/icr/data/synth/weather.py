@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from icr.data.synth.layout import Scene
+from icr.data.synth.scene import Scene
 
 
 def rain(picture: Image.Image, scene: Scene, rng: np.random.Generator) -> Image.Image:
