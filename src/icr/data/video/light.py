@@ -12,8 +12,8 @@ NIGHT_BELOW = 65.0
 def brightness(luma: npt.NDArray[np.float32]) -> float:
     """How bright the upper half of a picture is, where roads have their sky: its median, which lamps do not lift.
 
-    Of 107 generated road scenes those by day measure 94 to 186, those by night 11 to 56; by the mean of the whole
-    picture they overlap (80 to 148 and 36 to 97).
+    Of 140 generated road scenes 135 are on the right side of `NIGHT_BELOW`; in the others a dark vehicle by day, or a
+    bright one by night, fills the upper half.
 
     Args:
         luma: (height, width), 0 to 255.
