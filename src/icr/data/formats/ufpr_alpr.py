@@ -201,34 +201,35 @@ def _objects(entries: Entries, file: Path, findings: list[Finding]) -> list[Obje
 
 def _box(entries: Entries, key: str, file: Path, findings: list[Finding]) -> Corners | None:
     """A box given as x y w h; None when the key is absent or, which is a finding, cannot be used."""
-    if key not in entries:
-        return None
-    line, text = entries[key]
-    values = numbers(text)
-    if values is None or len(values) != 4:
-        kind = "labels.not_a_number" if values is None else "labels.fields"
-        message = f"{key} is {shown(text)}; expected four numbers: x y w h"
-        findings.append(found(kind, file, message, line))
+    values = _values(entries, key, 4, "four numbers: x y w h", file, findings)
+    if values is None:
         return None
     x, y, width, height = values
     if width < 0 or height < 0:
         message = f"{key} has size {width:g} by {height:g}"
-        findings.append(found("labels.negative_size", file, message, line))
+        findings.append(found("labels.negative_size", file, message, entries[key][0]))
         return None
     return x, y, x + width, y + height
 
 
 def _outline(entries: Entries, file: Path, findings: list[Finding]) -> list[tuple[float, float]] | None:
-    if "corners" not in entries:
+    values = _values(entries, "corners", 8, "four points: x,y x,y x,y x,y", file, findings)
+    return None if values is None else list(zip(values[0::2], values[1::2], strict=True))
+
+
+def _values(
+    entries: Entries, key: str, count: int, form: str, file: Path, findings: list[Finding]
+) -> list[float] | None:
+    """So many numbers under a key; None when it is absent or, which is a finding, holds anything else."""
+    if key not in entries:
         return None
-    line, text = entries["corners"]
+    line, text = entries[key]
     values = numbers(text)
-    if values is None or len(values) != 8:
+    if values is None or len(values) != count:
         kind = "labels.not_a_number" if values is None else "labels.fields"
-        message = f"corners is {shown(text)}; expected four points: x,y x,y x,y x,y"
-        findings.append(found(kind, file, message, line))
+        findings.append(found(kind, file, f"{key} is {shown(text)}; expected {form}", line))
         return None
-    return list(zip(values[0::2], values[1::2], strict=True))
+    return values
 
 
 FORMAT = register(
