@@ -100,6 +100,8 @@ def test_one_to_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     done = asked(capsys, plates, "--out", tmp_path / "one", "--one-to-one")
     assert done["undecided"] == 0 and done["pairs"] == 3
     assert (tmp_path / "one/pairs/train/a.txt").read_text() == "0 2\n1 3\n"
+    # the copy says what it was made with, so that check holds it to that
+    assert [formats.read(tmp_path / each).relations[0].one_to_one for each in ("many", "one")] == [False, True]
 
 
 def test_one_to_one_may_be_declared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

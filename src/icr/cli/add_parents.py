@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -67,6 +68,7 @@ def add_parents(
             raise InputError(
                 f"{data} declares no relation; pass --relation child:parent, such as --relation plate:vehicle"
             )
+        relations = tuple(replace(each, one_to_one=one_to_one or each.one_to_one) for each in relations)
         dataset, new = adding.with_parent_classes(dataset, relations)
         resolved = resolve(relations, dataset.names)
         dataset.relations = declared(dataset, relations)
@@ -78,7 +80,7 @@ def add_parents(
         classes = adding.class_map(map_ or [], predictor.names, parents)
         mapping = {predictor.names[index]: dataset.names[label] for index, label in classes.items()}
         say(f"classes of the detector: {', '.join(f'{own} as {parent}' for own, parent in mapping.items())}")
-        single = resolve([each for each in relations if one_to_one or each.one_to_one], dataset.names)
+        single = resolve([each for each in relations if each.one_to_one], dataset.names)
         settings = adding.Settings(conf, inside, holding, imgsz)
         with progress("predicting") as report:
             added = adding.add_parents(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,12 +69,12 @@ def pair(
         dataset, target = read_to_copy(data, format, to)
         chosen = choose(relation or [], dataset)
         say(chosen.said)
-        dataset.relations = pairing.declared(dataset, chosen.relations)
+        told = [replace(each, one_to_one=one_to_one or each.one_to_one) for each in chosen.relations]
+        dataset.relations = pairing.declared(dataset, told)
         relations = resolve(chosen.relations, dataset.names)
         resolve(dataset.relations, dataset.names)
         decided = lists.read(decisions, dataset, relations) if decisions else {}
-        single = [each for each in chosen.relations if one_to_one or each.one_to_one]
-        children = [each.child for each in resolve(single, dataset.names)]
+        children = [each.child for each in resolve([each for each in told if each.one_to_one], dataset.names)]
         with progress("pairing") as report:
             proposal = pairing.propose(
                 dataset, relations, one_to_one=children, decisions=decided, guess=guess, progress=report
