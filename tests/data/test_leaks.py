@@ -15,6 +15,7 @@ from icr.data.alike import BITS, Prints, alike
 from icr.data.check import check
 from icr.data.formats import read
 from icr.data.leaks import scene
+from icr.data.manifest import write_manifest
 from icr.data.pictures import Decoded, decode
 
 ALTERED: dict[str, Callable[[Image.Image], Image.Image]] = {
@@ -128,6 +129,14 @@ def test_what_the_data_says_of_its_scenes_comes_first(tmp_path: Path) -> None:
             sample.attributes["track"] = track
     assert scene(dataset.splits["train"][0]) == (("A",), None)
     assert where(check(dataset)) == [("splits.scene", "y.jpg")]
+
+
+@pytest.mark.parametrize("skim", [False, True])
+def test_what_the_manifest_says_of_videos_is_heard(skim: bool, tmp_path: Path) -> None:
+    root = scenes(tmp_path, {"train": ["a", "b"], "test": ["c", "d"]})
+    where_from = {"train/a": "one.mp4", "train/b": "two.mp4", "test/c": "one.mp4", "test/d": "three.mp4"}
+    write_manifest(root, [(f"images/{name}.jpg", {"video": video}) for name, video in where_from.items()])
+    assert where(check(read(root, skim=skim))) == [("splits.scene", "c.jpg")]
 
 
 def test_frames_of_one_track_may_be_alike(tmp_path: Path) -> None:

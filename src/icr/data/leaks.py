@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import exists
+from typing import Any
 
 import numpy as np
 
@@ -75,9 +76,13 @@ class Seen:
     """Takes in the pictures of a set, one by one: the splits they stand in and the scenes they come from.
 
     It holds a few bytes a picture; pictures are known by their places in the order in which they were taken in.
+
+    Args:
+        told: attributes by picture, of those that bring none themselves.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, told: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        self._told = told or {}
         self.images = Paths()
         self.placed = Placed()
         self._splits: list[str] = []
@@ -94,7 +99,7 @@ class Seen:
             self._starts.append(place)
         self.images.append(str(sample.image))
         self.placed.add(split, sample)
-        group, number = scene(sample)
+        group, number = scene(sample, self._told.get(str(sample.image)))
         if not group:
             return
         rest = range(place - len(self._scene))
@@ -227,11 +232,15 @@ def report(looked: Looked) -> Iterator[Finding]:
         yield found(kind, each.path, message)
 
 
-def scene(sample: Sample) -> tuple[tuple[str, ...], int | None]:
+def scene(sample: Sample, told: Mapping[str, Any] | None = None) -> tuple[tuple[str, ...], int | None]:
     """What a picture was taken from, and the number of its frame: as the data says, else as its file name says.
 
     Names count only where they speak of a video: ``dusk_frame0012.jpg``, ``track0007[03].png``, ``video3_000120.jpg``.
     ``IMG_0012.jpg`` and ``frame_12.jpg`` do not.
+
+    Args:
+        sample: a picture.
+        told: attributes in place of its own, where it has none.
 
     Returns:
         The scene, empty when nothing is known of it; and the frame's number, None when it is not known.
@@ -245,17 +254,17 @@ def scene(sample: Sample) -> tuple[tuple[str, ...], int | None]:
         >>> scene(Sample(Path("/d/IMG_0012.jpg"), 8, 8, *none))
         ((), None)
     """
-    stated = _stated_scene(sample)
+    said = sample.attributes or told or {}
+    stated = _stated_scene(said)
     if stated:
-        frame = sample.attributes.get("frame")
+        frame = said.get("frame")
         return stated, frame if isinstance(frame, int) else None
     stem = sample.image.stem
     match = _EXPORTED_NAME.fullmatch(stem) or _TRACK_NAME.fullmatch(stem) or _FRAME_NAME.fullmatch(stem)
     return ((match["group"].rstrip(" _.-"),), int(match["frame"][-18:])) if match else ((), None)
 
 
-def _stated_scene(sample: Sample) -> tuple[str, ...]:
-    said = sample.attributes
+def _stated_scene(said: Mapping[str, Any]) -> tuple[str, ...]:
     if not any(said.get(key) not in (None, "") for key in _GROUPS):
         return ()
     return tuple(str(said[key]) for key in ("scenario", *_GROUPS) if isinstance(said.get(key), (str, int)))
