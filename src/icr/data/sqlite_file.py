@@ -104,17 +104,21 @@ class SqliteFile:
                 self._file.unlink()
             base = sqlite3.connect(self._file, timeout=2, isolation_level=None)
             self._base = base
-            if base.execute("PRAGMA user_version").fetchone()[0] != self._form:
+            if self._is_foreign(base):
                 base.execute("BEGIN IMMEDIATE")
-                base.execute(f"DROP TABLE IF EXISTS {self._table}")
-                base.execute(f"CREATE TABLE {self._table} ({self._columns}) WITHOUT ROWID")
-                base.execute(f"PRAGMA application_id = {_OURS}")
-                base.execute(f"PRAGMA user_version = {self._form}")
+                if self._is_foreign(base):  # still: another process may have begun it meanwhile
+                    base.execute(f"DROP TABLE IF EXISTS {self._table}")
+                    base.execute(f"CREATE TABLE {self._table} ({self._columns}) WITHOUT ROWID")
+                    base.execute(f"PRAGMA application_id = {_OURS}")
+                    base.execute(f"PRAGMA user_version = {self._form}")
                 base.execute("COMMIT")
             base.execute("PRAGMA cache_size = -500")  # in kilobytes: rows are read about once
             base.execute("PRAGMA synchronous = OFF")  # a crash may lose the cache, which costs time alone
         except Exception as error:
             self._give_up(error)
+
+    def _is_foreign(self, base: sqlite3.Connection) -> bool:
+        return bool(base.execute("PRAGMA user_version").fetchone()[0] != self._form)
 
     def _give_up(self, error: Exception) -> None:
         """Go on without; a spoilt file that was ours makes room for a new one, a busy one is left to its users."""
