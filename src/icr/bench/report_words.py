@@ -67,7 +67,7 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
     return [
         ("Commands", f"`icr bench run {asked}` (as resolved: `grid.json` in the store), `icr bench report {store}`"),
         ("Trained with", _settings(analysis.grid.train) or "the engines' defaults"),
-        ("Models", ", ".join(f"{name} ({each})" for name, each in analysis.grid.models.items())),
+        ("Models", ", ".join(f"{key} ({_named(each, analysis.store)})" for key, each in analysis.grid.models.items())),
         ("Data", "; ".join(f"{each.name}: `{each.source}`" for each in analysis.materials.values()) or "none yet"),
         *(
             (f"Versions of the runs{_of_many(around['versions'], at)}", each)
@@ -81,6 +81,17 @@ def facts(analysis: Analysis) -> list[tuple[str, str]]:
         ("Evaluator", ", ".join(around["evaluators"]) or "none yet"),
         ("Beside this page", "`tables/` (Markdown, LaTeX, CSV, JSON), `figures/` (PNG, SVG), `report.json`"),
     ]
+
+
+def _named(model: str, store: Path) -> str:
+    """A model as it is named beside its store: one kept in there by its place below the store as it was given.
+
+    Example:
+        >>> _named("yolo11n", Path("runs/b")), _named(str(Path("runs/b/models/a.yaml").absolute()), Path("runs/b"))
+        ('yolo11n', 'runs/b/models/a.yaml')
+    """
+    kept = Path(model)
+    return (store / kept.relative_to(store.absolute())).as_posix() if kept.is_relative_to(store.absolute()) else model
 
 
 def _settings(train: Mapping[str, Any]) -> str:
