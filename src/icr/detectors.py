@@ -82,9 +82,7 @@ DETECTORS |= {
     )
 }
 
-
 _WEIGHTS = (".pt", ".safetensors", ".onnx")
-_STRIDE = 32
 
 
 def find(model: str) -> Detector:
@@ -208,21 +206,6 @@ def check_one_device(device: str) -> str:
     if "," in device:
         raise InputError(f"--device {device}: only a training takes several; name one, such as {device.split(',')[0]}")
     return check_device(device)
-
-
-def check_imgsz(imgsz: int) -> int:
-    """Return the side of a network's input if it can be used.
-
-    Raises:
-        InputError: it is no multiple of a network's coarsest stride.
-
-    Example:
-        >>> check_imgsz(640)
-        640
-    """
-    if imgsz < _STRIDE or imgsz % _STRIDE:
-        raise InputError(f"--imgsz {imgsz}: expected a multiple of {_STRIDE}, the coarsest stride, such as 320 or 640")
-    return imgsz
 
 
 def load(weights: Path, device: str = "cpu", trust: bool = False) -> Predictor:

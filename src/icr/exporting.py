@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from icr import detectors, runs
 from icr.errors import InputError, nearest
 from icr.predicting.exported import Description
+from icr.predictions import check_imgsz
 from icr.writing import refuse_existing, whole
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def export(
     if format not in FORMATS:
         raise InputError(f"--format {format}: expected one of {', '.join(FORMATS)}{nearest(format, FORMATS)}")
     if imgsz is not None:
-        detectors.check_imgsz(imgsz)
+        check_imgsz(imgsz)
     detectors.check_weights(weights)
     if weights.suffix == ".onnx":
         raise InputError(f"{weights} is exported already; name the weights that it was made from")

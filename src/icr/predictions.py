@@ -11,6 +11,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from icr.errors import InputError
+
+COARSEST = 32
+"""The stride of a network's coarsest map, in pixels."""
+
 Picture = npt.NDArray[np.uint8]
 """RGB, (height, width, 3)."""
 
@@ -64,3 +69,18 @@ def of_one_shape(pictures: Iterable[Picture], most: int) -> Iterator[list[Pictur
     for _, same in groupby(pictures, key=lambda picture: picture.shape):
         while together := list(islice(same, most)):
             yield together
+
+
+def check_imgsz(imgsz: int) -> int:
+    """Return the side of a network's input if it can be used.
+
+    Raises:
+        InputError: it is no multiple of a network's coarsest stride.
+
+    Example:
+        >>> check_imgsz(640)
+        640
+    """
+    if imgsz < COARSEST or imgsz % COARSEST:
+        raise InputError(f"--imgsz {imgsz}: expected a multiple of {COARSEST}, the coarsest stride, such as 320 or 640")
+    return imgsz

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icr import distributed
-from icr.detectors import check_device, check_imgsz
+from icr.detectors import check_device
 from icr.errors import InputError, nearest
+from icr.predictions import check_imgsz
 
 if TYPE_CHECKING:
     from icr.relations import Relation

@@ -13,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from icr.detectors import check_imgsz
 from icr.drawing.pictures import pixels_of
 from icr.errors import InputError
 from icr.predicting.boxes_out import DECODERS, Floats
 from icr.predicting.exported import Description, describe
-from icr.predictions import Picture, Predictions, of_one_shape
+from icr.predictions import Picture, Predictions, check_imgsz, of_one_shape
 
 _GREY = 114
 INSTALL = "pip install 'icr-loss[cli,onnx]'"

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from icr.detectors import check_imgsz
 from icr.drawing.pictures import pixels_of
 from icr.errors import InputError
-from icr.predictions import Picture, Predictions
+from icr.predictions import Picture, Predictions, check_imgsz
 
 
 @dataclass(frozen=True)

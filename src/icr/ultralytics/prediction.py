@@ -20,9 +20,8 @@ from ultralytics.utils.ops import scale_boxes
 from ultralytics.utils.patches import imread
 from ultralytics.utils.torch_utils import select_device
 
-from icr.detectors import check_imgsz
 from icr.errors import InputError
-from icr.predictions import Picture, Predictions, of_one_shape
+from icr.predictions import Picture, Predictions, check_imgsz, of_one_shape
 from icr.ultralytics.weights import read
 
 
