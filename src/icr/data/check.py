@@ -83,7 +83,7 @@ def examine(
     resolved = resolve(asked, dataset.names)
     # One pass over the samples, which may have to be fetched.
     single = {mine.child for mine, each in zip(resolved, asked, strict=True) if each.one_to_one}
-    seen = Seen(read_manifest(dataset.source if dataset.source.is_dir() else dataset.source.parent))
+    seen = Seen(read_manifest(dataset.source))
     exchanged, repeats, pairs = Exchanged(resolved), Repeats(), _Pairs(dataset, resolved, single)
     boxes = np.zeros(len(dataset.names), np.int64)
     for split, samples in dataset.splits.items():

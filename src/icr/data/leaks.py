@@ -18,6 +18,7 @@ from icr.data.compact import Ints, Paths, repeated, stand_again
 from icr.data.dataset import Finding, Sample
 from icr.data.findings import found
 from icr.data.formats.text import counted
+from icr.data.manifest import told_of
 from icr.data.shifted import Placed, Run, Votes
 
 _GROUPS = ("video", "track", "clip", "sequence")
@@ -78,11 +79,11 @@ class Seen:
     It holds a few bytes a picture; pictures are known by their places in the order in which they were taken in.
 
     Args:
-        told: attributes by picture, of those that bring none themselves.
+        manifest: of the set; it speaks for pictures that bring no attributes themselves.
     """
 
-    def __init__(self, told: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-        self._told = told or {}
+    def __init__(self, manifest: Mapping[str, dict[str, Any]]) -> None:
+        self._manifest = manifest
         self.images = Paths()
         self.placed = Placed()
         self._splits: list[str] = []
@@ -99,7 +100,7 @@ class Seen:
             self._starts.append(place)
         self.images.append(str(sample.image))
         self.placed.add(split, sample)
-        group, number = scene(sample, self._told.get(str(sample.image)))
+        group, number = scene(sample, told_of(self._manifest, sample.image))
         if not group:
             return
         rest = range(place - len(self._scene))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from icr.data.compact import Paths
 from icr.data.dataset import Dataset, Sample
-from icr.data.manifest import read_manifest
+from icr.data.manifest import read_manifest, told_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -41,11 +41,8 @@ def lights(dataset: Dataset, *, measure: bool = False) -> Counter[str]:
 
 def lights_told(source: Path, samples: Iterable[Sample]) -> Iterator[tuple[Sample, str]]:
     """Each picture with ``day`` or ``night``, as its attributes or the manifest beside `source` say; else empty."""
-    manifest = read_manifest(source if source.is_dir() else source.parent)
-    return (
-        (sample, said_of(sample.attributes) or said_of(manifest.get(os.path.normpath(sample.image), {})))
-        for sample in samples
-    )
+    manifest = read_manifest(source)
+    return ((sample, said_of(sample.attributes) or said_of(told_of(manifest, sample.image))) for sample in samples)
 
 
 def stated(sample: Sample) -> str:

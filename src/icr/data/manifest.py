@@ -14,18 +14,25 @@ MANIFEST = "manifest.json"
 _OWN = ("light", "video", "recording")
 
 
-def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
-    """The attributes of pictures, by their normal path, from a folder's manifest; empty when there is none.
+def read_manifest(source: Path) -> dict[str, dict[str, Any]]:
+    """The attributes of pictures, by their normal path, from the manifest of a set; empty when there is none.
+
+    It lies in `source`, or beside it where that is a file. `told_of` looks a picture up.
 
     Those are all that stands under ``attributes``, and of the entry itself its light, video and recording.
     """
-    folder = Path(os.path.abspath(folder))  # noqa: PTH100 (links stay)
+    folder = Path(os.path.abspath(source if source.is_dir() else source.parent))  # noqa: PTH100 (links stay)
     try:
         content: Any = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         entries = [each for each in content["images"] if isinstance(each["image"], str)]
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return {}
     return {os.path.normpath(folder / each["image"]): _attributes(each) for each in entries}
+
+
+def told_of(manifest: Mapping[str, dict[str, Any]], image: Path) -> dict[str, Any]:
+    """What a manifest tells of a picture; empty when it is silent."""
+    return manifest.get(os.path.normpath(image), {}) if manifest else {}
 
 
 def _attributes(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from icr.data.formats.text import counted, read_lines
 from icr.data.formats.yolo_config import Config, find_config, list_pictures, read_config
 from icr.data.formats.yolo_rows import Ints, Rows, keep_usable, pairs_by_order, parse_pairs, parse_rows
 from icr.data.formats.yolo_write import label_rows, pair_rows, relation_block, write, write_config, write_split
-from icr.data.manifest import read_manifest
+from icr.data.manifest import read_manifest, told_of
 from icr.data.remembered import ReadAll, read_now
 from icr.errors import InputError
 from icr.relations import ResolvedRelation, resolve
@@ -100,7 +100,7 @@ def read(source: Path, splits: Sequence[str] | None = None, read_all: ReadAll = 
     relations = _order_by(config) if config.ordered else ()
     parse = partial(_parse, len(config.names), config.ordered, tuple(relations))
     meaning = f"yolo {__version__} {len(config.names)} {config.ordered} {relations}"
-    manifest = read_manifest(config.file.parent) if read_all is read_now else {}  # skimmed ones cannot be changed
+    manifest = read_manifest(config.file) if read_all is read_now else {}  # skimmed ones cannot be changed
     folders: set[str] = set()
     every: list[Paths] = []
 
@@ -122,7 +122,7 @@ def read(source: Path, splits: Sequence[str] | None = None, read_all: ReadAll = 
             _replace_missing_labels(samples, split, config.file, findings)
         if read_all is read_now:
             for sample in samples:
-                sample.attributes = manifest.get(os.path.normpath(sample.image), {})
+                sample.attributes = told_of(manifest, sample.image)
         return samples
 
     dataset = Dataset(source, "yolo", config.names, {}, config.relations, findings, category_ids=config.category_ids)
