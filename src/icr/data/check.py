@@ -19,7 +19,6 @@ from icr.data.findings import KINDS, found
 from icr.data.formats.text import counted
 from icr.data.formats.yolo_config import find_config
 from icr.data.leaks import Looked, Seen, look
-from icr.data.manifest import read_manifest
 from icr.data.misfits import Exchanged, Repeats, Shared, Swapped, area, report_swapped, shares_inside
 from icr.data.pairs import Pairing, children, one_of, pair_all
 from icr.errors import InputError
@@ -83,8 +82,7 @@ def examine(
     resolved = resolve(asked, dataset.names)
     # One pass over the samples, which may have to be fetched.
     single = {mine.child for mine, each in zip(resolved, asked, strict=True) if each.one_to_one}
-    seen = Seen(read_manifest(dataset.source))
-    exchanged, repeats, pairs = Exchanged(resolved), Repeats(), _Pairs(dataset, resolved, single)
+    seen, exchanged, repeats, pairs = Seen(), Exchanged(resolved), Repeats(), _Pairs(dataset, resolved, single)
     boxes = np.zeros(len(dataset.names), np.int64)
     for split, samples in dataset.splits.items():
         for sample, pairing in _with_pairs(samples, resolved):

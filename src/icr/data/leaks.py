@@ -8,7 +8,6 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import exists
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,6 @@ from icr.data.compact import Ints, Paths, repeated, stand_again
 from icr.data.dataset import Finding, Sample
 from icr.data.findings import found
 from icr.data.formats.text import counted
-from icr.data.manifest import told_of
 from icr.data.shifted import Placed, Run, Votes
 
 _GROUPS = ("video", "track", "clip", "sequence")
@@ -77,13 +75,9 @@ class Seen:
     """Takes in the pictures of a set, one by one: the splits they stand in and the scenes they come from.
 
     It holds a few bytes a picture; pictures are known by their places in the order in which they were taken in.
-
-    Args:
-        manifest: of the set; it speaks for pictures that bring no attributes themselves.
     """
 
-    def __init__(self, manifest: Mapping[str, dict[str, Any]]) -> None:
-        self._manifest = manifest
+    def __init__(self) -> None:
         self.images = Paths()
         self.placed = Placed()
         self._splits: list[str] = []
@@ -100,7 +94,7 @@ class Seen:
             self._starts.append(place)
         self.images.append(str(sample.image))
         self.placed.add(split, sample)
-        group, number = scene(sample, told_of(self._manifest, sample.image))
+        group, number = scene(sample)
         if not group:
             return
         rest = range(place - len(self._scene))
@@ -233,15 +227,11 @@ def report(looked: Looked) -> Iterator[Finding]:
         yield found(kind, each.path, message)
 
 
-def scene(sample: Sample, told: Mapping[str, Any] | None = None) -> tuple[tuple[str, ...], int | None]:
+def scene(sample: Sample) -> tuple[tuple[str, ...], int | None]:
     """What a picture was taken from, and the number of its frame: as the data says, else as its file name says.
 
     Names count only where they speak of a video: ``dusk_frame0012.jpg``, ``track0007[03].png``, ``video3_000120.jpg``.
     ``IMG_0012.jpg`` and ``frame_12.jpg`` do not.
-
-    Args:
-        sample: a picture.
-        told: attributes in place of its own, where it has none.
 
     Returns:
         The scene, empty when nothing is known of it; and the frame's number, None when it is not known.
@@ -255,17 +245,17 @@ def scene(sample: Sample, told: Mapping[str, Any] | None = None) -> tuple[tuple[
         >>> scene(Sample(Path("/d/IMG_0012.jpg"), 8, 8, *none))
         ((), None)
     """
-    said = sample.attributes or told or {}
-    stated = _stated_scene(said)
+    stated = _stated_scene(sample)
     if stated:
-        frame = said.get("frame")
+        frame = sample.attributes.get("frame")
         return stated, frame if isinstance(frame, int) else None
     stem = sample.image.stem
     match = _EXPORTED_NAME.fullmatch(stem) or _TRACK_NAME.fullmatch(stem) or _FRAME_NAME.fullmatch(stem)
     return ((match["group"].rstrip(" _.-"),), int(match["frame"][-18:])) if match else ((), None)
 
 
-def _stated_scene(said: Mapping[str, Any]) -> tuple[str, ...]:
+def _stated_scene(sample: Sample) -> tuple[str, ...]:
+    said = sample.attributes
     if not any(said.get(key) not in (None, "") for key in _GROUPS):
         return ()
     return tuple(str(said[key]) for key in ("scenario", *_GROUPS) if isinstance(said.get(key), (str, int)))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeAlias, overload
+from typing import Any, NamedTuple, TypeAlias, overload
 
 from icr.data.compact import Paths
 from icr.data.dataset import Dataset, Finding, Sample
@@ -26,6 +26,9 @@ from icr.data.sqlite_file import SqliteFile, folder
 
 FilesOf: TypeAlias = Callable[[str], Iterable[str]]
 """A picture to the paths of everything that its sample is made from."""
+
+Told: TypeAlias = Callable[[Path], dict[str, Any]]
+"""The attributes of a picture."""
 
 ReadAll: TypeAlias = Callable[[Sequence[str], Parse, FilesOf, str], "tuple[Sequence[Sample], list[Finding]]"]
 """`read_pictures` or `read_now`."""
@@ -73,6 +76,7 @@ class StoredSamples(Sequence[Sample]):
     ) -> None:
         self._pictures, self._usable, self._stamps = pictures, usable, stamps
         self._store, self._parse, self._held = store, parse, held
+        self._told: Told | None = None
 
     def __len__(self) -> int:
         return len(self._usable)
@@ -99,9 +103,16 @@ class StoredSamples(Sequence[Sample]):
                 keys = [(os.fsencode(picture), self._stamps[at]) for picture, at in zip(pictures, chunk, strict=True)]
                 known = _known(file, keys)
                 for at, picture, (key, _) in zip(chunk, pictures, keys, strict=True):
-                    yield self._held.get(at) or self._one(at, picture, known.get(key))
+                    sample = self._held.get(at) or self._one(at, picture, known.get(key))
+                    if self._told is not None:
+                        sample.attributes = self._told(sample.image)
+                    yield sample
         finally:
             file.close()
+
+    def describe(self, told: Told) -> None:
+        """Give each picture its attributes whenever it is fetched; the cache knows its labels alone."""
+        self._told = told
 
     def _one(self, at: int, picture: str, body: bytes | None) -> Sample:
         sample = None
@@ -120,6 +131,15 @@ class StoredSamples(Sequence[Sample]):
 
 def _image(picture: str) -> Path:
     return Path(picture.partition("\0")[0])
+
+
+def describe(samples: Sequence[Sample], told: Told) -> None:
+    """Give the pictures of a split, in memory or not, the attributes that are told of them elsewhere."""
+    if isinstance(samples, StoredSamples):
+        samples.describe(told)
+        return
+    for sample in samples:
+        sample.attributes = told(sample.image)
 
 
 class JoinedSamples(Sequence[Sample]):

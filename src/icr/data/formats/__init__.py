@@ -30,7 +30,7 @@ def read(
         splits: read these alone; None: all.
         skim: where the format can, keep the samples in the user's cache folder and not in memory, and parse only what
             has changed since the last time, in several processes: call it under ``if __name__ == "__main__"``. The
-            samples cannot be changed, and those of a YOLO set are without the attributes in its `manifest.json`.
+            samples cannot be changed.
 
     Raises:
         InputError: the source does not exist, is of no known format or of several, or cannot be a data set at all.

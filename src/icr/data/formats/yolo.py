@@ -26,7 +26,7 @@ from icr.data.formats.yolo_config import Config, find_config, list_pictures, rea
 from icr.data.formats.yolo_rows import Ints, Rows, keep_usable, pairs_by_order, parse_pairs, parse_rows
 from icr.data.formats.yolo_write import label_rows, pair_rows, relation_block, write, write_config, write_split
 from icr.data.manifest import read_manifest, told_of
-from icr.data.remembered import ReadAll, read_now
+from icr.data.remembered import ReadAll, describe, read_now
 from icr.errors import InputError
 from icr.relations import ResolvedRelation, resolve
 from icr.version import __version__
@@ -100,7 +100,7 @@ def read(source: Path, splits: Sequence[str] | None = None, read_all: ReadAll = 
     relations = _order_by(config) if config.ordered else ()
     parse = partial(_parse, len(config.names), config.ordered, tuple(relations))
     meaning = f"yolo {__version__} {len(config.names)} {config.ordered} {relations}"
-    manifest = read_manifest(config.file) if read_all is read_now else {}  # skimmed ones cannot be changed
+    manifest = read_manifest(config.file)
     folders: set[str] = set()
     every: list[Paths] = []
 
@@ -120,9 +120,8 @@ def read(source: Path, splits: Sequence[str] | None = None, read_all: ReadAll = 
         findings.extend(said)
         if samples and all(sample.label_file is None for sample in samples):
             _replace_missing_labels(samples, split, config.file, findings)
-        if read_all is read_now:
-            for sample in samples:
-                sample.attributes = told_of(manifest, sample.image)
+        if manifest:
+            describe(samples, partial(told_of, manifest))
         return samples
 
     dataset = Dataset(source, "yolo", config.names, {}, config.relations, findings, category_ids=config.category_ids)
